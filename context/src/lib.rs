@@ -1,0 +1,1 @@
+//! Carries values with the work, and keeps the map of it.

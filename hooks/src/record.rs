@@ -1,0 +1,178 @@
+//! Keeps what is known about one resource, from its `init` to its `destroy`.
+//!
+//! The record is made by [`life`](crate::life) and read by the emit functions and, through
+//! [`Resource`](crate::Resource), by hooks. All of it is fixed at birth, except the flags, and
+//! what hooks keep in the extension. The extension is boxed the first time something needs it, so
+//! that most resources never have one.
+//!
+//! # Memory ordering
+//!
+//! Flags are Relaxed: each is a fact by itself. `RESOLVED` decides who emits, which needs only
+//! that one of two read-modify-writes comes first; `PARENT` is a hint for what to remember.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::panic::Location;
+use std::sync::Arc;
+
+use once_cell::race::OnceBox;
+
+use crate::frame::Frame;
+use crate::id::{AsyncId, RuntimeId};
+use crate::kind::Kind;
+use crate::sync::{AtomicU16, Mutex, Ordering};
+
+pub(crate) struct Record {
+    pub(crate) id: AsyncId,
+    pub(crate) trigger: Option<AsyncId>,
+    pub(crate) frame: Frame,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) label: fn() -> &'static str,
+    pub(crate) ext: OnceBox<Ext>,
+    /// The slots of the hooks that follow this resource, for what it creates to take over.
+    pub(crate) scope: u32,
+    /// The epoch of the registry at birth: a hook that is younger does not follow.
+    pub(crate) epoch: u32,
+    pub(crate) runtime: Option<RuntimeId>,
+    pub(crate) kind: Kind,
+    flags: AtomicU16,
+}
+
+// A task's header starts with one of these; it has one cache line.
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Record>() == 64);
+
+/// What few resources have.
+#[derive(Default)]
+pub(crate) struct Ext {
+    pub(crate) name: Option<Cow<'static, str>>,
+    /// The creator, where it is not the trigger.
+    pub(crate) creator: Option<AsyncId>,
+    pub(crate) link: Option<AsyncId>,
+    /// The slots of the hooks in whose callbacks this resource, or an ancestor, was made.
+    pub(crate) hidden: u32,
+    pub(crate) slots: Mutex<Vec<SlotValue>>,
+    pub(crate) replays: Mutex<Vec<Replay>>,
+}
+
+/// Something that a hook keeps in a resource.
+pub(crate) struct SlotValue {
+    pub(crate) hook_epoch: u32,
+    pub(crate) value: Arc<dyn Any + Send + Sync>,
+}
+
+/// How far a hook that attached late has come with this resource.
+pub(crate) struct Replay {
+    pub(crate) hook_epoch: u32,
+    pub(crate) is_done: bool,
+}
+
+/// The creator stands in the extension, because it is not the trigger.
+pub(crate) const OTHER_CREATOR: u16 = 1;
+/// `promise_resolve` was emitted.
+const RESOLVED: u16 = 2;
+/// It has created or caused another resource.
+const PARENT: u16 = 4;
+/// Sampling hooks draw here.
+pub(crate) const FLOW_ROOT: u16 = 8;
+/// `init` was emitted.
+const BORN: u16 = 16;
+/// `destroy` was emitted.
+const ENDED: u16 = 32;
+
+impl Record {
+    pub(crate) fn new(
+        id: AsyncId,
+        kind: Kind,
+        label: fn() -> &'static str,
+        location: &'static Location<'static>,
+    ) -> Record {
+        Record {
+            id,
+            trigger: None,
+            frame: Frame::empty(),
+            location,
+            label,
+            ext: OnceBox::new(),
+            scope: 0,
+            epoch: 0,
+            runtime: None,
+            kind,
+            flags: AtomicU16::new(0),
+        }
+    }
+
+    pub(crate) fn ext(&self) -> &Ext {
+        self.ext.get_or_init(Box::default)
+    }
+
+    pub(crate) fn creator(&self) -> Option<AsyncId> {
+        if self.has(OTHER_CREATOR) {
+            self.ext.get().and_then(|ext| ext.creator)
+        } else {
+            self.trigger
+        }
+    }
+
+    pub(crate) fn hidden(&self) -> u32 {
+        self.ext.get().map_or(0, |ext| ext.hidden)
+    }
+
+    pub(crate) fn has(&self, flag: u16) -> bool {
+        self.flags.load(Ordering::Relaxed) & flag != 0
+    }
+
+    fn raise(&self, flag: u16) -> bool {
+        self.flags.fetch_or(flag, Ordering::Relaxed) & flag == 0
+    }
+
+    pub(crate) fn set_at_birth(&mut self, flags: u16) {
+        self.flags = AtomicU16::new(flags);
+    }
+
+    /// Says whether the caller is the one to emit `promise_resolve`.
+    pub(crate) fn resolve_once(&self) -> bool {
+        self.raise(RESOLVED)
+    }
+
+    /// Says whether the caller is the one to emit `init`.
+    pub(crate) fn begin_once(&self) -> bool {
+        self.raise(BORN)
+    }
+
+    /// Says whether the caller is the one to emit `destroy`.
+    pub(crate) fn end_once(&self) -> bool {
+        self.has(BORN) && self.raise(ENDED)
+    }
+
+    pub(crate) fn mark_parent(&self) {
+        if !self.has(PARENT) {
+            self.raise(PARENT);
+        }
+    }
+
+    pub(crate) fn is_parent(&self) -> bool {
+        self.has(PARENT)
+    }
+
+    /// Returns its name, else the name of its code.
+    pub(crate) fn label(&self) -> &str {
+        match self.ext.get().and_then(|ext| ext.name.as_deref()) {
+            Some(name) => name,
+            None => self.static_label(),
+        }
+    }
+
+    /// Returns its name if that is a constant, else what `label` says, without the parts that
+    /// only a compiler needs.
+    pub(crate) fn static_label(&self) -> &'static str {
+        if let Some(Cow::Borrowed(name)) = self.ext.get().and_then(|ext| ext.name.as_ref()) {
+            return name;
+        }
+        let mut label = (self.label)();
+        while let Some(shorter) = label.strip_suffix("::{{closure}}") {
+            label = shorter;
+        }
+        label
+    }
+}
