@@ -8,8 +8,8 @@
 //! I1. `TOP` is null or points to a `Scope` further down this thread's own stack. `run` sets it,
 //!     and restores what it found before its `Scope` goes, on return and on unwind. Whoever reads
 //!     `TOP` runs above that `Scope`, so it is alive until the reader returns.
-//! I2. A `Scope` is only read through `&`; what changes in it is in `Cell`s that are never
-//!     borrowed while foreign code runs.
+//! I2. A `Scope` is only read through `&`; what changes in it is in `Cell`s, so that no borrow of
+//!     it is ever in the way of foreign code.
 
 #![allow(unsafe_code, reason = "island: a thread-local pointer into the stack")]
 
@@ -21,7 +21,9 @@ use std::rc::Rc;
 use crate::frame::{EMPTY, Frame};
 use crate::id::AsyncId;
 use crate::record::Record;
+use crate::registry::HOOKS_MAX;
 use crate::resource::Resource;
+use crate::sync::per_thread;
 
 /// One level of the stack of running resources.
 struct Scope<'a> {
@@ -41,13 +43,24 @@ struct EnteredFrame {
     below: Option<Rc<EnteredFrame>>,
 }
 
-thread_local! {
-    static TOP: Cell<*const Scope<'static>> = const { Cell::new(ptr::null()) };
+impl Drop for EnteredFrame {
+    /// Frees those below one after another: a chain of forgotten guards may be longer than the
+    /// stack is deep.
+    fn drop(&mut self) {
+        let mut below = self.below.take();
+        while let Some(mut last) = below.and_then(Rc::into_inner) {
+            below = last.below.take();
+        }
+    }
+}
+
+per_thread! {
+    TOP: Cell<*const Scope<'static>> = Cell::new(ptr::null());
     /// What was entered on this thread outside any scope.
-    static BASE: Cell<Option<Rc<EnteredFrame>>> = const { Cell::new(None) };
-    static NEXT_TOKEN: Cell<u64> = const { Cell::new(0) };
-    /// The slots of the hooks whose callbacks are on the stack.
-    static HIDING: Cell<u32> = const { Cell::new(0) };
+    BASE: Cell<Option<Rc<EnteredFrame>>> = Cell::new(None);
+    NEXT_TOKEN: Cell<u64> = Cell::new(0);
+    /// Per slot, the epoch of the hook whose callback is on the stack, else 0.
+    CALLED: [Cell<u32>; HOOKS_MAX] = [const { Cell::new(0) }; HOOKS_MAX];
 }
 
 /// Restores the outer scope, on return and on unwind.
@@ -55,7 +68,7 @@ struct Restore(*const Scope<'static>);
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        TOP.set(self.0);
+        TOP.with(|top| top.set(self.0));
     }
 }
 
@@ -69,7 +82,7 @@ fn run<R>(
     let scope = Scope { record, frame, trigger, entered: Cell::new(None) };
     // Declared after `scope`, hence dropped before it: what was entered is freed when it can no
     // longer be seen, and destructors of values find the outer scope.
-    let _restore = Restore(TOP.replace(ptr::from_ref(&scope).cast()));
+    let _restore = Restore(TOP.with(|top| top.replace(ptr::from_ref(&scope).cast())));
     f()
 }
 
@@ -86,9 +99,10 @@ pub(crate) fn run_in_frame<R>(frame: &Frame, f: impl FnOnce() -> R) -> R {
 
 #[inline]
 fn with_top<R>(f: impl FnOnce(Option<&Scope<'_>>) -> R) -> R {
+    let top = TOP.with(Cell::get);
     // SAFETY: by I1 the pointer is null or its scope lives until this call returns, and by I2
     // nobody has it mutably.
-    f(unsafe { TOP.get().as_ref() })
+    f(unsafe { top.as_ref() })
 }
 
 /// Calls `f` with the record whose code is on the stack.
@@ -148,8 +162,7 @@ pub struct Entered {
 }
 
 pub(crate) fn enter(frame: Frame) -> Entered {
-    let token = NEXT_TOKEN.get();
-    NEXT_TOKEN.set(token + 1);
+    let token = NEXT_TOKEN.with(|next| next.replace(next.get() + 1));
     with_entered(|cell| {
         let below = cell.take();
         let is_left = Cell::new(false);
@@ -196,26 +209,29 @@ impl Drop for Entered {
     }
 }
 
-/// Hides what is created from now on from the hook in `slot`, until it is dropped.
-pub(crate) struct Hiding {
-    outer: u32,
+/// A callback of one hook is on the stack for as long as this lives; what is created meanwhile is
+/// hidden from that hook.
+pub(crate) struct Called {
+    slot: u8,
+    outer_epoch: u32,
 }
 
-pub(crate) fn hide_from(slot: u8) -> Hiding {
-    let outer = HIDING.get();
-    HIDING.set(outer | 1 << slot);
-    Hiding { outer }
-}
-
-impl Drop for Hiding {
-    fn drop(&mut self) {
-        HIDING.set(self.outer);
+impl Called {
+    pub(crate) fn enter(slot: u8, epoch: u32) -> Called {
+        Called { slot, outer_epoch: CALLED.with(|called| called[usize::from(slot)].replace(epoch)) }
     }
 }
 
-/// Returns the slots of the hooks whose callbacks are on the stack.
-pub(crate) fn hidden_from() -> u32 {
-    HIDING.get()
+impl Drop for Called {
+    fn drop(&mut self) {
+        CALLED.with(|called| called[usize::from(self.slot)].set(self.outer_epoch));
+    }
+}
+
+/// Says whether a callback of this hook is on the stack. The epoch tells it from another hook that
+/// had the slot before and is still being called.
+pub(crate) fn is_called(slot: u8, epoch: u32) -> bool {
+    CALLED.with(|called| called[usize::from(slot)].get() == epoch)
 }
 
 /// Returns what [`with_trigger`] said here.
@@ -231,7 +247,8 @@ pub fn execution_async_id() -> Option<AsyncId> {
     with_record(|record| record.map(|record| record.id))
 }
 
-/// Returns the id of the resource that caused the one whose code is running.
+/// Returns the id of the resource that caused the one whose code is running, `None` if nothing did
+/// or nothing is running.
 #[must_use]
 pub fn trigger_async_id() -> Option<AsyncId> {
     with_record(|record| record.and_then(|record| record.trigger))

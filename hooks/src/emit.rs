@@ -2,12 +2,13 @@
 //!
 //! Each function is a test of one mask, and behind that a cold call. The order of the events, and
 //! that each is told once, is [`Life`](crate::life::Life)'s business.
+//!
+//! An emission keeps the list of hooks that it began with, whatever its hooks do to the list.
 
 use std::rc::Rc;
 
-use crate::current;
 use crate::events::Event;
-use crate::fault;
+use crate::fault::guarded;
 use crate::reason::{Outcome, Reason};
 use crate::record::{Record, Replay};
 use crate::registry::{self, Enabled, HookSet};
@@ -28,7 +29,7 @@ fn told_init(record: &Record, probe: Option<&dyn Fn() -> Probe>) {
         // What a late hook is told of the old ones begins with their next event.
         if hook.events.has(Event::Init) && follows(hook, record) {
             let resource = Resource::told(&emission, hook.epoch);
-            call(hook, Event::Init, &resource, || hook.hook.init(&resource));
+            guarded(hook, Event::Init, &resource, || hook.hook.init(&resource));
         }
     }
 }
@@ -44,12 +45,8 @@ pub(crate) struct Pair {
 #[inline]
 #[must_use]
 pub(crate) fn before(record: &Record) -> Pair {
-    // Who wants `after` alone gets it with a pair whose `before` nobody heard.
-    if registry::wants(Event::Before, record.scope) || registry::wants(Event::After, record.scope) {
-        told_before(record)
-    } else {
-        Pair::default()
-    }
+    // Asks for `after`, too: who wants that alone is owed it from here on.
+    if registry::wants(Event::Before, record.scope) { told_before(record) } else { Pair::default() }
 }
 
 #[cold]
@@ -58,14 +55,13 @@ fn told_before(record: &Record) -> Pair {
     let emission = Emission::of(record);
     let mut owed = 0;
     for hook in &hooks.hooks {
-        let is_for = hook.events.has(Event::Before) || hook.events.has(Event::After);
-        if !is_for || !is_told(hook, &emission) {
+        if !hook.wants_pair() || !is_told(hook, &emission) {
             continue;
         }
         owed |= hook.bit();
         if hook.events.has(Event::Before) {
             let resource = Resource::told(&emission, hook.epoch);
-            call(hook, Event::Before, &resource, || hook.hook.before(&resource));
+            guarded(hook, Event::Before, &resource, || hook.hook.before(&resource));
         }
     }
     Pair { hooks: Some(hooks), owed }
@@ -85,7 +81,7 @@ fn told_after(record: &Record, hooks: &HookSet, owed: u32) {
     for hook in hooks.hooks.iter().rev() {
         if owed & hook.bit() != 0 && hook.events.has(Event::After) {
             let resource = Resource::told(&emission, hook.epoch);
-            call(hook, Event::After, &resource, || hook.hook.after(&resource));
+            guarded(hook, Event::After, &resource, || hook.hook.after(&resource));
         }
     }
 }
@@ -104,7 +100,7 @@ fn told_promise_resolve(record: &Record, outcome: Outcome) {
     for hook in &registry::hooks().hooks {
         if hook.events.has(Event::PromiseResolve) && is_told(hook, &emission) {
             let resource = Resource::told(&emission, hook.epoch);
-            call(hook, Event::PromiseResolve, &resource, || {
+            guarded(hook, Event::PromiseResolve, &resource, || {
                 hook.hook.promise_resolve(&resource, outcome);
             });
         }
@@ -125,29 +121,11 @@ fn told_destroy(record: &Record, reason: Reason) {
     for hook in registry::hooks().hooks.iter().rev() {
         if hook.events.has(Event::Destroy) && is_told(hook, &emission) {
             let resource = Resource::told(&emission, hook.epoch);
-            call(hook, Event::Destroy, &resource, || {
+            guarded(hook, Event::Destroy, &resource, || {
                 hook.hook.destroy(&resource, reason);
-                empty_slot(record, hook.epoch);
+                record.empty_slot(hook.epoch);
             });
         }
-    }
-}
-
-fn empty_slot(record: &Record, hook_epoch: u32) {
-    let Some(ext) = record.ext.get() else { return };
-    let mut slots = ext.slots.lock();
-    let kept = slots.iter().position(|slot| slot.hook_epoch == hook_epoch);
-    let kept = kept.map(|place| slots.swap_remove(place));
-    drop(slots);
-    // Foreign code: it must not run under the lock.
-    drop(kept);
-}
-
-/// Calls a hook that has not panicked before, hiding from it what it makes.
-fn call(hook: &Enabled, event: Event, resource: &Resource<'_>, f: impl FnOnce()) {
-    if hook.fault.get().is_none() {
-        let _hiding = current::hide_from(hook.slot);
-        fault::guarded(hook, event, resource, f);
     }
 }
 
@@ -159,8 +137,12 @@ fn follows(hook: &Enabled, record: &Record) -> bool {
 }
 
 /// Says whether `hook` hears of this resource; one that attached late is first told its `init`.
+/// Of one that is not born yet nobody hears.
 fn is_told(hook: &Enabled, emission: &Emission<'_>) -> bool {
     let record = emission.record;
+    if !record.is_born() {
+        return false;
+    }
     if record.epoch >= hook.epoch {
         return follows(hook, record);
     }
@@ -184,11 +166,61 @@ fn is_replayed(hook: &Enabled, emission: &Emission<'_>) -> bool {
     }
     if hook.events.has(Event::Init) {
         let resource = Resource::replayed(emission, hook.epoch);
-        call(hook, Event::Init, &resource, || hook.hook.init(&resource));
+        guarded(hook, Event::Init, &resource, || hook.hook.init(&resource));
     }
     let mut replays = replays.lock();
     if let Some(replay) = replays.iter_mut().find(|replay| replay.hook_epoch == hook.epoch) {
         replay.is_done = true;
     }
     true
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use crate::hook::hook;
+    use crate::kind::Kind;
+    use crate::life::{Birth, Life};
+    use crate::reason::Reason;
+    use loom::thread;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    /// A socket's halves run on two threads when a hook attaches.
+    #[test]
+    fn a_late_hook_is_told_one_init_before_all_else() {
+        loom::model(|| {
+            let life = Arc::new(Life::begin(Birth::new(Kind::OTHER, || "model")));
+            let heard = Arc::new(Mutex::new(Vec::new()));
+            let note = |what: &'static str| {
+                let heard = heard.clone();
+                move || heard.lock().unwrap_or_else(PoisonError::into_inner).push(what)
+            };
+            let (init, before, after) = (note("init"), note("before"), note("after"));
+            let attached = hook()
+                .init(move |_| {
+                    // The other half may come in the middle of this.
+                    thread::yield_now();
+                    init();
+                })
+                .before(move |_| before())
+                .after(move |_| after())
+                .attach_existing()
+                .enable()
+                .expect("a slot is free");
+            let half = thread::spawn({
+                let life = life.clone();
+                move || life.run(|_| ())
+            });
+            life.run(|_| ());
+            half.join().expect("the other half has run");
+            drop(attached);
+            Arc::into_inner(life).expect("both halves are back").end(Reason::Completed);
+
+            let heard = std::mem::take(&mut *heard.lock().unwrap_or_else(PoisonError::into_inner));
+            let count = |what| heard.iter().filter(|heard| **heard == what).count();
+            assert_eq!((heard[0], count("init")), ("init", 1), "{heard:?}");
+            // The half that came while `init` was being told is not told of.
+            assert!(matches!(count("before"), 1 | 2), "{heard:?}");
+            assert_eq!(count("before"), count("after"), "{heard:?}");
+        });
+    }
 }

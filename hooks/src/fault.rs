@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::current::Called;
 use crate::events::Event;
 use crate::id::AsyncId;
 use crate::kind::Kind;
@@ -40,38 +41,51 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Calls a hook; if that panics, disables it and keeps why.
+/// Calls a hook, unless it panicked before; hides from it what it creates. If it panics now,
+/// disables it and keeps why.
 pub(crate) fn guarded(
     enabled: &Enabled,
     event: Event,
     resource: &Resource<'_>,
     call: impl FnOnce(),
 ) {
+    if enabled.fault.get().is_some() {
+        return;
+    }
+    let _called = Called::enter(enabled.slot, enabled.epoch);
     if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
         convict(enabled, event, resource, payload);
     }
 }
 
 #[cold]
-fn convict(
-    enabled: &Enabled,
-    event: Event,
-    resource: &Resource<'_>,
-    payload: Box<dyn Any + Send>,
-) {
+fn convict(enabled: &Enabled, event: Event, resource: &Resource<'_>, payload: Box<dyn Any + Send>) {
     let message = match payload.downcast_ref::<&str>() {
         Some(text) => (*text).to_owned(),
         None => payload.downcast_ref::<String>().cloned().unwrap_or_else(|| "no message".into()),
     };
-    discard(payload);
     let fault = Fault { event, id: resource.id(), kind: resource.kind(), message };
     // A second thread may have been first to convict it.
     let _ = enabled.fault.set(fault);
     registry::disable(enabled);
+    discard(payload);
 }
 
-/// Drops what a panic carried, whose destructor may panic too, and so on; after that it leaks.
-pub(crate) fn discard(payload: Box<dyn Any + Send>) {
+/// Drops something of the user's where a panic of its destructor must go no further. The panic has
+/// been reported by then: Rust calls the panic hook before it unwinds.
+pub(crate) fn drop_quietly<T>(value: T) {
+    quietly(|| drop(value));
+}
+
+/// As [`drop_quietly`], for what can only be dropped in its place.
+pub(crate) fn quietly(drop: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(drop)) {
+        discard(payload);
+    }
+}
+
+/// Drops what a panic carried, whose destructor may panic too; what that carries is leaked.
+fn discard(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }

@@ -130,7 +130,7 @@ impl fmt::Debug for EnableError {
 
 impl std::error::Error for EnableError {}
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::draw;
     use crate::id::AsyncId;

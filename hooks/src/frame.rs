@@ -230,7 +230,7 @@ impl fmt::Debug for Frame {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::{Frame, FrameKey, Heir, Inherit};
     use std::sync::Arc;

@@ -18,7 +18,8 @@ use crate::resource::Resource;
 /// All methods are called on the thread where the event happens, and hold it up: be short. A
 /// method that panics does no harm to the program: its hook is disabled, and
 /// [`HookHandle::fault`] says why. What a method creates, and all that descends from it, is
-/// invisible to this hook and visible to the others; so a hook may log, spawn and wait.
+/// invisible to this hook and visible to the others; so a hook may log, spawn and wait. What it
+/// does to resources that the hook follows already is told to it as ever, inside the call.
 ///
 /// A hook hears `init` first and `destroy` last of every resource it hears of at all; `after` for
 /// exactly those `before` it got. `init`, `before` and `promise_resolve` reach hooks in the order
@@ -87,7 +88,6 @@ pub fn create_hook<H: AsyncHook>(hook: H) -> HookBuilder<H> {
 }
 
 /// Begins a hook from closures, one per event that is wanted.
-#[must_use]
 pub fn hook() -> HookBuilder<Closures> {
     create_hook(Closures::default())
 }
@@ -121,7 +121,7 @@ impl<H: AsyncHook> HookBuilder<H> {
     /// Follows this share of all flows, with everything in them, and nothing outside flows.
     ///
     /// The draw is made where a unit of work begins: at a flow, a `spawn_root`, a task that was
-    /// declared a flow root.
+    /// declared a flow root. A flow inside a flow draws for itself.
     pub fn sample(mut self, share: f64) -> Self {
         self.filter.sample = Some(share);
         self
@@ -155,8 +155,8 @@ impl<H> fmt::Debug for HookBuilder<H> {
 /// Keeps a hook enabled, and gives access to it. Dropping it disables the hook.
 #[must_use = "dropping the handle disables the hook; `detach` keeps it"]
 pub struct HookHandle<H> {
-    hook: Arc<H>,
-    enabled: Arc<Enabled>,
+    pub(crate) hook: Arc<H>,
+    pub(crate) enabled: Arc<Enabled>,
     is_detached: bool,
 }
 
@@ -168,9 +168,11 @@ impl<H> HookHandle<H> {
 
     /// Disables the hook, as dropping the handle does, and returns what listened.
     ///
-    /// No callback begins after this, but the one `after` for each `before` that the hook got.
-    /// Callbacks that are running on other threads go on. A thread that has emitted events keeps
-    /// the hook's memory until it emits again, parks in a runtime of ours, or ends.
+    /// No event that happens after this is told, but the one `after` for each `before` that the hook
+    /// got. An event that is being told now, here or on another thread, is told to the end. A
+    /// thread that has emitted events keeps the hook's memory until it emits again, parks in a
+    /// runtime of ours, or ends.
+    #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn disable(self) -> Arc<H> {
         self.hook.clone()
     }

@@ -99,7 +99,7 @@ impl fmt::Debug for RuntimeId {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::AsyncId;
     use std::collections::HashSet;
@@ -107,9 +107,7 @@ mod tests {
     #[test]
     fn ids_of_many_threads_are_all_different() {
         let threads: Vec<_> = (0..4)
-            .map(|_| {
-                std::thread::spawn(|| (0..3000).map(|_| AsyncId::next()).collect::<Vec<_>>())
-            })
+            .map(|_| std::thread::spawn(|| (0..3000).map(|_| AsyncId::next()).collect::<Vec<_>>()))
             .collect();
         let ids: Vec<AsyncId> = threads.into_iter().flat_map(|t| t.join().unwrap()).collect();
         assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());

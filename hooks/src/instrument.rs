@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
+use crate::fault::quietly;
 use crate::id::AsyncId;
 use crate::kind::Kind;
 use crate::life::{Birth, Life, Running};
@@ -20,7 +21,8 @@ use crate::reason::{Outcome, Reason};
 ///
 /// # Hooks
 /// `init` here; a pair around every poll, and around the destructor if it is dropped unfinished;
-/// `promise_resolve` when it is ready; `destroy` when it is done or dropped.
+/// `promise_resolve` when it is ready; `destroy` when it is done or dropped. After a poll that
+/// panicked that is its drop, too, with [`Reason::Panicked`].
 ///
 /// # Examples
 /// Any executor will do; here is one in a line:
@@ -180,10 +182,11 @@ impl<S: Stream> fmt::Debug for InstrumentedStream<S> {
     }
 }
 
-/// The result is there: says so, then drops what made it, as code of the resource.
+/// The result is there: says so, then drops what made it, as code of the resource. What was said is
+/// final, so a destructor that panics takes nothing back.
 fn conclude(running: &Running<'_>, drop_source: impl FnOnce()) {
     running.promise_resolve(Outcome::Ready);
-    drop_source();
+    quietly(drop_source);
 }
 
 fn complete(life: Option<Life>) {

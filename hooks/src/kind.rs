@@ -64,9 +64,9 @@ kinds! {
     SIGNAL = 14;
     /// A child process.
     PROCESS = 15;
-    /// A foreign future with a life: see [`instrument`](crate::instrument).
+    /// A foreign future with a life: see [`instrument`](crate::instrument()).
     FUTURE = 16;
-    /// A foreign stream with a life: see [`instrument_stream`](crate::instrument_stream).
+    /// A foreign stream with a life: see [`instrument_stream`](crate::instrument_stream()).
     STREAM = 17;
 }
 
@@ -154,7 +154,7 @@ impl fmt::Debug for Kind {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::{BUILT_IN, Kind};
 

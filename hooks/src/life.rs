@@ -146,11 +146,12 @@ impl Birth {
 ///
 /// Dropping it ends it with [`Reason::Dropped`].
 pub struct Life {
-    record: Record,
+    pub(crate) record: Record,
 }
 
 impl Life {
     /// Creates the resource and emits `init`.
+    #[must_use = "dropping a life ends it"]
     pub fn begin(birth: Birth) -> Life {
         let life = Life::unborn(birth);
         life.born();
@@ -158,19 +159,20 @@ impl Life {
     }
 
     /// Creates the resource without emitting `init` yet, for one that has to be put in its place
-    /// first. Until [`born`](Life::born) it is nobody: dropping it emits nothing.
+    /// first. Until [`born`](Life::born) it is nobody: nothing that is done with it emits.
+    #[must_use = "dropping a life ends it"]
     pub fn unborn(birth: Birth) -> Life {
         current::with_record(|creator| Life { record: conceive(birth, creator) })
     }
 
-    /// Emits `init`, once.
+    /// Emits `init`, once. For who made it, before others know it.
     pub fn born(&self) {
         if self.record.begin_once() {
             emit::init(&self.record, None);
         }
     }
 
-    /// Emits `init`, once, with something that can tell what the resource is doing.
+    /// As [`born`](Life::born), with something that can tell what the resource is doing.
     pub fn born_with_probe(&self, probe: &dyn Fn() -> Probe) {
         if self.record.begin_once() {
             emit::init(&self.record, Some(probe));
@@ -181,36 +183,28 @@ impl Life {
     /// context current, and emits `after`, also when `f` panics.
     #[inline]
     pub fn run<R>(&self, f: impl FnOnce(&Running<'_>) -> R) -> R {
-        current::run_as(&self.record, || {
-            let running =
-                Running { record: &self.record, pair: Some(emit::before(&self.record)) };
-            f(&running)
-        })
+        run(&self.record, f)
     }
 
-    /// Emits `promise_resolve` if it was not emitted before, opening a pair if the resource is
-    /// not running. Says whether it did.
+    /// Emits `promise_resolve` if it was not emitted before, opening a pair if code of another
+    /// resource is innermost on the stack. Says whether it did.
     pub fn promise_resolve(&self, outcome: Outcome) -> bool {
-        if !self.record.resolve_once() {
-            return false;
-        }
-        if current::is_running(&self.record) {
-            emit::promise_resolve(&self.record, outcome);
-        } else {
-            self.run(|running| emit::promise_resolve(running.record, outcome));
-        }
-        true
+        resolve(&self.record, outcome)
     }
 
     /// Ends the resource: emits `destroy`, then lets go of its context.
-    pub fn end(self, reason: Reason) {
+    ///
+    /// It never panics: what destructors of the context's values throw has been reported by the
+    /// panic hook, and goes no further.
+    pub fn end(mut self, reason: Reason) {
         self.destroy(reason);
     }
 
-    fn destroy(&self, reason: Reason) {
+    fn destroy(&mut self, reason: Reason) {
         if self.record.end_once() {
             emit::destroy(&self.record, reason);
         }
+        self.record.let_go();
     }
 
     /// Returns its id.
@@ -259,23 +253,26 @@ impl fmt::Debug for Life {
 /// Proof that code of a resource is on the stack. Dropping it emits `after`.
 pub struct Running<'a> {
     record: &'a Record,
-    pair: Option<emit::Pair>,
+    pair: emit::Pair,
 }
 
 impl Running<'_> {
-    /// Emits `promise_resolve`, if it was not emitted before. Says whether it did.
+    /// Returns the id of the resource that is running.
+    #[must_use]
+    pub fn id(&self) -> AsyncId {
+        self.record.id
+    }
+
+    /// As [`Life::promise_resolve`].
+    #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn promise_resolve(&self, outcome: Outcome) -> bool {
-        let is_first = self.record.resolve_once();
-        if is_first {
-            emit::promise_resolve(self.record, outcome);
-        }
-        is_first
+        resolve(self.record, outcome)
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        emit::after(self.record, self.pair.take().unwrap_or_default());
+        emit::after(self.record, std::mem::take(&mut self.pair));
     }
 }
 
@@ -283,6 +280,23 @@ impl fmt::Debug for Running<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Running").field(&self.record.id).finish()
     }
+}
+
+#[inline]
+fn run<R>(record: &Record, f: impl FnOnce(&Running<'_>) -> R) -> R {
+    current::run_as(record, || f(&Running { record, pair: emit::before(record) }))
+}
+
+fn resolve(record: &Record, outcome: Outcome) -> bool {
+    let is_first = record.resolve_once();
+    if is_first {
+        if current::is_running(record) {
+            emit::promise_resolve(record, outcome);
+        } else {
+            run(record, |_| emit::promise_resolve(record, outcome));
+        }
+    }
+    is_first
 }
 
 /// Makes the record: who made it, what it takes over, which hooks follow it.
@@ -302,8 +316,9 @@ fn conceive(birth: Birth, parent: Option<&Record>) -> Record {
     let family = Family { parent, creator, is_flow_root: birth.is_flow_root };
     let hidden = family.decide(&mut record);
 
-    if let Some(creator) = creator {
-        creator.mark_parent();
+    // A root, too, leads back to what made it, by its link.
+    if let Some(parent) = parent {
+        parent.mark_parent();
     }
     let has_other_creator = creator_id != record.trigger;
     if has_other_creator || birth.name.is_some() || birth.link.is_some() || hidden != 0 {
@@ -314,9 +329,8 @@ fn conceive(birth: Birth, parent: Option<&Record>) -> Record {
         let _ = record.ext.set(ext);
     }
     let flag = |is_raised, flag| if is_raised { flag } else { 0 };
-    record.set_at_birth(
-        flag(birth.is_flow_root, FLOW_ROOT) | flag(has_other_creator, OTHER_CREATOR),
-    );
+    record
+        .set_at_birth(flag(birth.is_flow_root, FLOW_ROOT) | flag(has_other_creator, OTHER_CREATOR));
     record
 }
 
@@ -341,13 +355,12 @@ impl Family<'_> {
     fn ask_hooks(&self, record: &mut Record) -> u32 {
         let hooks = registry::hooks();
         record.epoch = hooks.epoch;
-        let being_called = current::hidden_from();
         let mut hidden = 0;
         for hook in &hooks.hooks {
             // Bits of a parent that is older than the hook speak of an earlier hook in its slot.
             let known = |record: &&Record| record.epoch >= hook.epoch;
             let inherited = self.parent.filter(known).map_or(0, Record::hidden);
-            if (being_called | inherited) & hook.bit() != 0 {
+            if inherited & hook.bit() != 0 || current::is_called(hook.slot, hook.epoch) {
                 hidden |= hook.bit();
                 continue;
             }
@@ -363,5 +376,43 @@ impl Family<'_> {
             }
         }
         hidden
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::{Birth, Life};
+    use crate::kind::Kind;
+    use crate::reason::Outcome;
+    use loom::thread;
+    use std::sync::Arc;
+
+    #[test]
+    fn of_two_threads_that_resolve_one_is_first() {
+        loom::model(|| {
+            let life = Arc::new(Life::begin(Birth::new(Kind::OTHER, || "model")));
+            let other = thread::spawn({
+                let life = life.clone();
+                move || life.promise_resolve(Outcome::Ready)
+            });
+            let mine = life.promise_resolve(Outcome::Ready);
+            assert_ne!(mine, other.join().expect("the other has tried"));
+        });
+    }
+
+    /// A child made on another thread marks its parent while that is resolved.
+    #[test]
+    fn marks_that_two_threads_make_are_both_kept() {
+        loom::model(|| {
+            let life = Arc::new(Life::begin(Birth::new(Kind::OTHER, || "model")));
+            let other = thread::spawn({
+                let life = life.clone();
+                move || life.run(|_| drop(Life::begin(Birth::new(Kind::OTHER, || "child"))))
+            });
+            life.promise_resolve(Outcome::Ready);
+            other.join().expect("the child has been made");
+            assert!(life.resource().is_parent());
+            assert!(!life.promise_resolve(Outcome::Ready));
+        });
     }
 }

@@ -5,10 +5,24 @@
 //! what hooks keep in the extension. The extension is boxed the first time something needs it, so
 //! that most resources never have one.
 //!
+//! # State
+//!
+//! | bit | flag            | set by                     | meaning                                   |
+//! |-----|-----------------|----------------------------|-------------------------------------------|
+//! | 0   | `OTHER_CREATOR` | [`Record::set_at_birth`]   | the creator stands in the extension       |
+//! | 1   | `FLOW_ROOT`     | [`Record::set_at_birth`]   | sampling hooks draw here                  |
+//! | 2   | `BORN`          | [`Record::begin_once`]     | `init` is, or is being, emitted           |
+//! | 3   | `RESOLVED`      | [`Record::resolve_once`]   | `promise_resolve` is, or is being, emitted |
+//! | 4   | `PARENT`        | [`Record::mark_parent`]    | its code has created another resource     |
+//! | 5   | `ENDED`         | [`Record::end_once`]       | `destroy` is, or is being, emitted        |
+//!
+//! No flag is ever cleared.
+//!
 //! # Memory ordering
 //!
 //! Flags are Relaxed: each is a fact by itself. `RESOLVED` decides who emits, which needs only
-//! that one of two read-modify-writes comes first; `PARENT` is a hint for what to remember.
+//! that one of two read-modify-writes comes first; `PARENT` is a hint for what to remember. `BORN`
+//! and `ENDED` are set while nobody else can know the record, hence by a plain store.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -17,6 +31,7 @@ use std::sync::Arc;
 
 use once_cell::race::OnceBox;
 
+use crate::fault;
 use crate::frame::Frame;
 use crate::id::{AsyncId, RuntimeId};
 use crate::kind::Kind;
@@ -69,16 +84,12 @@ pub(crate) struct Replay {
 
 /// The creator stands in the extension, because it is not the trigger.
 pub(crate) const OTHER_CREATOR: u16 = 1;
-/// `promise_resolve` was emitted.
-const RESOLVED: u16 = 2;
-/// It has created or caused another resource.
-const PARENT: u16 = 4;
 /// Sampling hooks draw here.
-pub(crate) const FLOW_ROOT: u16 = 8;
-/// `init` was emitted.
-const BORN: u16 = 16;
-/// `destroy` was emitted.
-const ENDED: u16 = 32;
+pub(crate) const FLOW_ROOT: u16 = 1 << 1;
+const BORN: u16 = 1 << 2;
+const RESOLVED: u16 = 1 << 3;
+const PARENT: u16 = 1 << 4;
+const ENDED: u16 = 1 << 5;
 
 impl Record {
     pub(crate) fn new(
@@ -135,14 +146,47 @@ impl Record {
         self.raise(RESOLVED)
     }
 
-    /// Says whether the caller is the one to emit `init`.
+    /// Says whether the caller is the one to emit `init`. Only for who made the record, before it
+    /// is known to others.
     pub(crate) fn begin_once(&self) -> bool {
-        self.raise(BORN)
+        let now = self.flags.load(Ordering::Relaxed);
+        self.flags.store(now | BORN, Ordering::Relaxed);
+        now & BORN == 0
+    }
+
+    pub(crate) fn is_born(&self) -> bool {
+        self.has(BORN)
     }
 
     /// Says whether the caller is the one to emit `destroy`.
-    pub(crate) fn end_once(&self) -> bool {
-        self.has(BORN) && self.raise(ENDED)
+    pub(crate) fn end_once(&mut self) -> bool {
+        let now = self.flags.load(Ordering::Relaxed);
+        self.flags.store(now | ENDED, Ordering::Relaxed);
+        now & (BORN | ENDED) == BORN
+    }
+
+    /// Frees what the hook of this epoch kept here.
+    pub(crate) fn empty_slot(&self, hook_epoch: u32) {
+        let Some(ext) = self.ext.get() else { return };
+        let mut slots = ext.slots.lock();
+        let place = slots.iter().position(|slot| slot.hook_epoch == hook_epoch);
+        let kept = place.map(|place| slots.swap_remove(place));
+        drop(slots);
+        // Foreign code: it must not run under the lock.
+        drop(kept);
+    }
+
+    /// Frees what is left of the user's in a record that has ended: its frame, and what hooks kept
+    /// that did not ask for `destroy`. What their destructors throw goes no further.
+    pub(crate) fn let_go(&mut self) {
+        if let Some(ext) = self.ext.get() {
+            let kept = std::mem::take(&mut *ext.slots.lock());
+            kept.into_iter().for_each(fault::drop_quietly);
+        }
+        let frame = std::mem::take(&mut self.frame);
+        if !frame.is_empty() {
+            fault::drop_quietly(frame);
+        }
     }
 
     pub(crate) fn mark_parent(&self) {

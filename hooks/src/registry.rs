@@ -6,30 +6,45 @@
 //! `after` of a pair keep the list they began with.
 //!
 //! What is asked most often, *does anybody want this event?*, stands apart in one mask per event.
+//! [`hook`](mod@crate::hook) enables and disables; [`life`](crate::life) asks at each birth,
+//! [`emit`](crate::emit) at each event.
 //!
 //! # Invariants
-//! R1. An epoch belongs to one `enable`; epochs only grow. A list has the epoch of the last.
-//! R2. A record's `scope` and `epoch` come from one list: a bit in a record as young as a hook
-//!     was decided by that hook.
+//! R1. An epoch belongs to one `enable`, and epochs only grow. A list has the epoch of the last one
+//!     before it, so a hook that is on some list has at most the epoch of that list.
+//! R2. A record's `scope` and `epoch` come from one list: a record as young as a hook that is
+//!     enabled has that hook's decision as its bit.
 //!
 //! # Memory ordering
 //!
-//! `change` publishes in the order masks, `epoch` (Release), `version` (Release). The Acquire load
-//! of `epoch` in [`Registry::nobody_since`] pairs with the first: who sees an epoch sees the bit of
-//! its hook in `enabled`, so no record claims to be younger than a hook that it ignored. The
-//! Acquire load of `version` in [`Registry::is_current`] pairs with the second only to be
-//! prompt; the list itself is read under the lock. Masks are Relaxed: an event that must be told
-//! is told on a thread that already knows the hook through the record's birth.
+//! [`Registry::publish`] writes, under the lock, `version` (Relaxed), then the masks (Release), then
+//! `epoch` (Release). Three promises stand on that order.
+//!
+//! *No event is skipped that a hook on a record's list wants.* Whoever emits was reached by the
+//! birth of the record, and that birth read its list under the lock, behind the masks of every hook
+//! on it.
+//!
+//! *Once an event is skipped because a hook is gone, no later one is told to that hook.* The Acquire
+//! loads of masks in [`Registry::wants`] pair with their Release: who sees that a bit is gone sees
+//! the version that took it away, and so does everybody whom the resource reaches from there. What
+//! `version` finds old is read anew under the lock.
+//!
+//! *R2 holds where nobody listens.* The Acquire load of `epoch` in [`Registry::nobody_since`] pairs
+//! with its Release: who sees an epoch sees the bit of its hook in `enabled`, or that the hook is
+//! gone, so no record claims to be as young as a hook that it ignored.
+//!
+//! The models in this file check these, and that nothing that begins after `disable` returned is
+//! told, against all interleavings of two threads.
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::events::{Event, Events};
-use crate::fault::Fault;
+use crate::fault::{self, Fault};
 use crate::filter::{Cause, EnableError, Filter};
 use crate::hook::AsyncHook;
-use crate::sync::{Arc, AtomicU32, AtomicU64, Mutex, Ordering, global};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, global, per_thread};
 
 /// So many hooks can be enabled at once: one bit each in every record.
 pub const HOOKS_MAX: usize = 32;
@@ -49,6 +64,11 @@ impl Enabled {
     pub(crate) fn bit(&self) -> u32 {
         1 << self.slot
     }
+
+    /// Says whether it wants `before` or `after`.
+    pub(crate) fn wants_pair(&self) -> bool {
+        self.events.has(Event::Before) || self.events.has(Event::After)
+    }
 }
 
 /// The hooks that are enabled, in the order in which they were.
@@ -59,13 +79,21 @@ pub(crate) struct HookSet {
     pub(crate) hooks: Vec<Arc<Enabled>>,
 }
 
-pub(crate) struct Registry {
+impl Drop for HookSet {
+    /// The last list that knows a hook frees it, on whatever thread and in the middle of whatever
+    /// emission that is.
+    fn drop(&mut self) {
+        self.hooks.drain(..).for_each(fault::drop_quietly);
+    }
+}
+
+struct Registry {
     list: Mutex<HookSet>,
     version: AtomicU64,
     epoch: AtomicU32,
     /// The slots in use.
     enabled: AtomicU32,
-    /// Per event, the slots that want it.
+    /// Per event, the slots that want it; with `before`, those that want `after` alone, too.
     wants: [AtomicU32; Event::COUNT],
     /// The slots of hooks that also follow what is older than they are.
     attaching: AtomicU32,
@@ -75,14 +103,14 @@ global! {
     REGISTRY: Registry = Registry::new()
 }
 
-thread_local! {
+per_thread! {
     /// This thread's copy of the list. Taken out while it is looked at.
-    static COPY: Cell<Option<Rc<HookSet>>> = const { Cell::new(None) };
+    COPY: Cell<Option<Rc<HookSet>>> = Cell::new(None);
 }
 
 impl Registry {
     #[cfg(not(loom))]
-    pub(crate) const fn new() -> Registry {
+    const fn new() -> Registry {
         Registry {
             list: Mutex::new(HookSet { version: 0, epoch: 0, hooks: Vec::new() }),
             version: AtomicU64::new(0),
@@ -94,7 +122,7 @@ impl Registry {
     }
 
     #[cfg(loom)]
-    pub(crate) fn new() -> Registry {
+    fn new() -> Registry {
         Registry {
             list: Mutex::new(HookSet { version: 0, epoch: 0, hooks: Vec::new() }),
             version: AtomicU64::new(0),
@@ -107,14 +135,14 @@ impl Registry {
 
     /// Says whether some hook may want `event` of a resource with these bits.
     #[inline]
-    pub(crate) fn wants(&self, event: Event, scope: u32) -> bool {
-        let wanted = self.wants[event as usize].load(Ordering::Relaxed);
-        wanted != 0 && wanted & (scope | self.attaching.load(Ordering::Relaxed)) != 0
+    fn wants(&self, event: Event, scope: u32) -> bool {
+        let wanted = self.wants[event as usize].load(Ordering::Acquire);
+        wanted != 0 && wanted & (scope | self.attaching.load(Ordering::Acquire)) != 0
     }
 
     /// Returns the epoch, if nobody who was enabled up to it is listening.
     #[inline]
-    pub(crate) fn nobody_since(&self) -> Option<u32> {
+    fn nobody_since(&self) -> Option<u32> {
         let epoch = self.epoch.load(Ordering::Acquire);
         (self.enabled.load(Ordering::Relaxed) == 0).then_some(epoch)
     }
@@ -122,14 +150,14 @@ impl Registry {
     /// Says whether `copy` is the list as it is now.
     #[inline]
     fn is_current(&self, copy: &HookSet) -> bool {
-        copy.version == self.version.load(Ordering::Acquire)
+        copy.version == self.version.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn copy(&self) -> HookSet {
+    fn copy(&self) -> HookSet {
         self.list.lock().clone()
     }
 
-    pub(crate) fn enable(
+    fn enable(
         &self,
         hook: Arc<dyn AsyncHook>,
         events: Events,
@@ -142,7 +170,6 @@ impl Registry {
             return Err(EnableError(Cause::Full));
         }
         let epoch = list.epoch.checked_add(1).ok_or(EnableError(Cause::Exhausted))?;
-        #[allow(clippy::cast_possible_truncation, reason = "below HOOKS_MAX")]
         let slot = slot as u8;
         let fault = OnceLock::new();
         let enabled = Arc::new(Enabled { slot, epoch, events, filter, hook, fault });
@@ -153,32 +180,33 @@ impl Registry {
     }
 
     /// Takes the hook off the list; says whether it was there.
-    pub(crate) fn disable(&self, enabled: &Enabled) -> bool {
+    fn disable(&self, enabled: &Enabled) -> bool {
         let mut list = self.list.lock();
         let Some(place) = list.hooks.iter().position(|hook| hook.epoch == enabled.epoch) else {
             return false;
         };
-        let removed = list.hooks.remove(place);
+        // Not the last reference: the caller has one, so foreign code is not freed under the lock.
+        list.hooks.remove(place);
         self.publish(&mut list);
-        drop(list);
-        // Perhaps the last reference to foreign code: it must not go under the lock.
-        drop(removed);
         true
     }
 
     fn publish(&self, list: &mut HookSet) {
+        list.version += 1;
+        self.version.store(list.version, Ordering::Relaxed);
         let slots = |of: &dyn Fn(&Enabled) -> bool| {
             list.hooks.iter().filter(|hook| of(hook)).fold(0, |slots, hook| slots | hook.bit())
         };
         for event in Event::ALL {
-            let wanted = slots(&|hook| hook.events.has(event));
-            self.wants[event as usize].store(wanted, Ordering::Relaxed);
+            let is_wanted = |hook: &Enabled| match event {
+                Event::Before => hook.wants_pair(),
+                _ => hook.events.has(event),
+            };
+            self.wants[event as usize].store(slots(&is_wanted), Ordering::Release);
         }
-        self.attaching.store(slots(&|hook| hook.filter.attach_existing), Ordering::Relaxed);
+        self.attaching.store(slots(&|hook| hook.filter.attach_existing), Ordering::Release);
         self.enabled.store(slots(&|_| true), Ordering::Relaxed);
         self.epoch.store(list.epoch, Ordering::Release);
-        list.version += 1;
-        self.version.store(list.version, Ordering::Release);
     }
 }
 
@@ -221,4 +249,205 @@ pub(crate) fn hooks() -> Rc<HookSet> {
 /// Lets go of this thread's copy, so that a hook that is disabled meanwhile can be freed.
 pub(crate) fn rest() {
     drop(COPY.try_with(Cell::take).ok().flatten());
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::REGISTRY;
+    use crate::events::Event;
+    use crate::hook::{AsyncHook, HookHandle, create_hook};
+    use crate::kind::Kind;
+    use crate::life::{Birth, Life};
+    use crate::reason::Reason;
+    use crate::resource::Resource;
+    use crate::sync::{AtomicU32, Ordering};
+    use loom::thread;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    /// Notes what it hears, on std's lock: loom switches threads only where its own types are
+    /// used, so a callback is one step.
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<Event>>);
+
+    impl Heard {
+        fn enable() -> HookHandle<Heard> {
+            create_hook(Heard::default()).enable().expect("a slot is free")
+        }
+
+        fn note(&self, event: Event) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        }
+
+        fn take(&self) -> Vec<Event> {
+            std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+    }
+
+    impl AsyncHook for Heard {
+        fn init(&self, _: &Resource<'_>) {
+            self.note(Event::Init);
+        }
+
+        fn before(&self, _: &Resource<'_>) {
+            self.note(Event::Before);
+        }
+
+        fn after(&self, _: &Resource<'_>) {
+            self.note(Event::After);
+        }
+
+        fn destroy(&self, _: &Resource<'_>, _: Reason) {
+            self.note(Event::Destroy);
+        }
+    }
+
+    const WHOLE: [Event; 4] = [Event::Init, Event::Before, Event::After, Event::Destroy];
+
+    fn begin() -> Life {
+        Life::begin(Birth::new(Kind::OTHER, || "model"))
+    }
+
+    fn live() {
+        let life = begin();
+        life.run(|_| ());
+        life.end(Reason::Completed);
+    }
+
+    /// R2, for the first hook of all.
+    #[test]
+    fn a_record_as_young_as_the_first_hook_has_its_decision() {
+        loom::model(|| {
+            let enabling = thread::spawn(Heard::enable);
+            let life = begin();
+            let hook = enabling.join().expect("the hook is enabled");
+            let is_young = life.record.epoch >= hook.enabled.epoch;
+            assert_eq!(life.record.scope & hook.enabled.bit() != 0, is_young);
+        });
+    }
+
+    /// R2, for a hook that comes while another is enabled and this thread has a copy of the list.
+    #[test]
+    fn a_record_as_young_as_a_second_hook_has_its_decision() {
+        loom::model(|| {
+            let _first = Heard::enable();
+            begin().end(Reason::Completed);
+            let enabling = thread::spawn(Heard::enable);
+            let life = begin();
+            let hook = enabling.join().expect("the hook is enabled");
+            let is_young = life.record.epoch >= hook.enabled.epoch;
+            assert_eq!(life.record.scope & hook.enabled.bit() != 0, is_young);
+        });
+    }
+
+    /// Both a birth and the end of a resource that the hook followed.
+    #[test]
+    fn what_begins_after_disable_returned_is_not_told() {
+        loom::model(|| {
+            let hook = Heard::enable();
+            let heard = hook.hook.clone();
+            let is_over = Arc::new(AtomicU32::new(0));
+            let disabling = thread::spawn({
+                let is_over = is_over.clone();
+                move || {
+                    drop(hook);
+                    is_over.store(1, Ordering::Release);
+                }
+            });
+            let followed = begin();
+            if is_over.load(Ordering::Acquire) == 1 {
+                heard.take();
+                followed.end(Reason::Completed);
+                live();
+                assert_eq!(heard.take(), []);
+            }
+            disabling.join().expect("the hook is disabled");
+        });
+    }
+
+    /// What a hook may hear of a life that races with its end: no event behind one that it missed,
+    /// and no `before` without `after`.
+    fn assert_cut_cleanly(heard: &[Event]) {
+        let is_pair_cut = heard.last() == Some(&Event::Before);
+        assert!(WHOLE.starts_with(heard) && !is_pair_cut, "{heard:?}");
+    }
+
+    #[test]
+    fn a_life_that_races_with_disable_is_cut_cleanly() {
+        loom::model(|| {
+            let hook = Heard::enable();
+            let heard = hook.hook.clone();
+            let disabling = thread::spawn(move || drop(hook));
+            live();
+            assert_cut_cleanly(&heard.take());
+            disabling.join().expect("the hook is disabled");
+        });
+    }
+
+    /// The second thread has an old copy of the list, and learns that it is old from the first.
+    #[test]
+    fn a_life_on_two_threads_that_races_with_the_reuse_of_a_slot_is_cut_cleanly() {
+        loom::model(|| {
+            let hook = Heard::enable();
+            let heard = hook.hook.clone();
+            begin().end(Reason::Completed);
+            heard.take();
+            let beginning = thread::spawn(begin);
+            let renewing = thread::spawn(move || {
+                drop(hook);
+                Heard::enable()
+            });
+            let life = beginning.join().expect("the life has begun");
+            life.end(Reason::Completed);
+            let told = heard.take();
+            assert!(
+                matches!(told[..], [] | [Event::Init] | [Event::Init, Event::Destroy]),
+                "{told:?}"
+            );
+            drop(renewing.join().expect("the second hook is enabled"));
+        });
+    }
+
+    #[test]
+    fn a_life_that_races_with_enable_is_followed_whole_or_not_at_all() {
+        loom::model(|| {
+            let enabling = thread::spawn(Heard::enable);
+            live();
+            let hook = enabling.join().expect("the hook is enabled");
+            let heard = hook.take();
+            assert!(heard.is_empty() || heard == WHOLE, "{heard:?}");
+        });
+    }
+
+    /// The new hook must not take the old one's bits for its own, nor the old one's list hide it.
+    #[test]
+    fn a_life_that_races_with_the_reuse_of_a_slot_is_followed_whole_or_not_at_all() {
+        loom::model(|| {
+            let first = Heard::enable();
+            let first_heard = first.hook.clone();
+            let renewing = thread::spawn(move || {
+                drop(first);
+                Heard::enable()
+            });
+            live();
+            let second = renewing.join().expect("the second hook is enabled");
+            assert_eq!(second.enabled.slot, 0);
+            let heard = second.take();
+            assert!(heard.is_empty() || heard == WHOLE, "{heard:?}");
+            assert_cut_cleanly(&first_heard.take());
+        });
+    }
+
+    #[test]
+    fn hooks_that_are_enabled_at_once_get_a_slot_and_an_epoch_each() {
+        loom::model(|| {
+            let other = thread::spawn(Heard::enable);
+            let mine = Heard::enable();
+            let other = other.join().expect("the hook is enabled");
+            assert_ne!(mine.enabled.slot, other.enabled.slot);
+            assert_ne!(mine.enabled.epoch, other.enabled.epoch);
+            live();
+            assert_eq!((mine.take(), other.take()), (WHOLE.into(), WHOLE.into()));
+            assert!(REGISTRY.nobody_since().is_none());
+        });
+    }
 }

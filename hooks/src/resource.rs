@@ -129,7 +129,8 @@ impl Resource<'_> {
         self.record.has(FLOW_ROOT)
     }
 
-    /// Says whether it has created or caused other resources so far.
+    /// Says whether its code has created other resources so far. What it caused without creating
+    /// it (see [`with_trigger`](crate::with_trigger)) does not count.
     #[must_use]
     pub fn is_parent(&self) -> bool {
         self.record.is_parent()
@@ -156,7 +157,8 @@ impl Resource<'_> {
     }
 
     /// Keeps `value` in the resource for the hook that is being called, in place of what it kept
-    /// before. It is freed before that hook's `destroy` returns, or with the resource.
+    /// before. It is freed before that hook's `destroy` returns; if the hook did not ask for that
+    /// event, or was disabled before it, right after the others' `destroy`.
     ///
     /// Outside a hook's callback it does nothing.
     pub fn set_slot<T: Any + Send + Sync>(&self, value: T) {

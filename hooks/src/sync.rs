@@ -1,15 +1,17 @@
 //! Chooses between real atomics and loom's modelled ones.
 //!
-//! The one file of this crate that knows. Each side must provide: `AtomicU16`, `AtomicU32`, `AtomicU64`,
-//! `Ordering`, `Mutex` (whose `lock` ignores poisoning: no user code ever runs under one of our
-//! locks, so a poisoned one holds nothing half done), `Arc`, and `global`, a value that is made on
-//! first use and lives as long as the process (or as one run of a model).
+//! The one file of this crate that knows. Each side must provide: `AtomicU16`, `AtomicU32`,
+//! `AtomicU64`, `Ordering`, `Mutex` (whose `lock` ignores poisoning: no user code ever runs under
+//! one of our locks, so a poisoned one holds nothing half done), `global`, a value that lives as
+//! long as the process (or as one run of a model), and `per_thread`, a value that each thread has
+//! for itself, asked by `with` or, if it has a destructor, by `try_with`.
+//!
+//! What only counts in a static stays on std: loom's atomics cannot be made in a constant.
 
-pub(crate) use imp::{Arc, AtomicU16, AtomicU32, AtomicU64, Mutex, Ordering, global};
+pub(crate) use imp::{AtomicU16, AtomicU32, AtomicU64, Mutex, Ordering, global, per_thread};
 
 #[cfg(not(loom))]
 mod imp {
-    pub(crate) use std::sync::Arc;
     pub(crate) use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
     use std::sync::{MutexGuard, PoisonError};
 
@@ -38,13 +40,21 @@ mod imp {
         };
     }
     pub(crate) use global;
+
+    macro_rules! per_thread {
+        ($($(#[$meta:meta])* $name:ident: $type:ty = $make:expr;)*) => {
+            std::thread_local! {
+                $($(#[$meta])* static $name: $type = const { $make };)*
+            }
+        };
+    }
+    pub(crate) use per_thread;
 }
 
 #[cfg(loom)]
 mod imp {
-    pub(crate) use loom::sync::MutexGuard;
+    use loom::sync::MutexGuard;
     pub(crate) use loom::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
-    pub(crate) use std::sync::Arc;
 
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -73,4 +83,13 @@ mod imp {
         };
     }
     pub(crate) use global;
+
+    macro_rules! per_thread {
+        ($($(#[$meta:meta])* $name:ident: $type:ty = $make:expr;)*) => {
+            loom::thread_local! {
+                $($(#[$meta])* static $name: $type = $make;)*
+            }
+        };
+    }
+    pub(crate) use per_thread;
 }

@@ -1,1 +1,51 @@
-//! Runs tasks.
+//! An async runtime in which every task, timer and socket knows its forebears.
+//!
+//! ```
+//! use forebear::runtime::Runtime;
+//! use forebear::time::{Duration, sleep};
+//!
+//! let runtime = Runtime::new()?;
+//! let answer = runtime.block_on(async {
+//!     let shipped = forebear::spawn(async {
+//!         sleep(Duration::from_millis(1)).await;
+//!         "shipped"
+//!     });
+//!     shipped.await
+//! });
+//! assert_eq!(answer?, "shipped");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Names and habits are tokio's, hooks and their events are those of Node's `async_hooks`, and the
+//! engine is its own. What a resource is, what its five events are, and how to listen to them, is
+//! told in [`hooks`].
+//!
+//! Read the modules in this order: it is the life of a task.
+
+pub use forebear_hooks as hooks; // ids, events, hooks: the floor below
+
+mod sync; // real atomics, or modelled ones
+mod config; // every knob
+mod spawn; // a future becomes a task
+pub mod task; // what a task is
+mod queue; // where it waits
+mod scheduler; // who runs it
+mod park; // how a thread sleeps
+mod driver; // what wakes it from outside
+mod enter; // which runtime is at hand
+mod blocking; // where it may block
+mod handle; // how it is reached
+mod builder; // what it is to be like
+pub mod runtime; // who owns the threads
+mod metrics; // what it is doing, in numbers
+
+pub mod time; // sleeps, deadlines, ticks
+pub mod net; // sockets
+#[cfg(all(unix, feature = "signal"))]
+pub mod signal; // signals of the operating system
+pub mod interop; // other people's traits
+mod facade; // the context layer, joined
+
+#[cfg(feature = "context")]
+pub use facade::*;
+pub use spawn::{spawn, spawn_root};

@@ -42,7 +42,7 @@
 //!
 //! I4. `now` moves only while `REACHED` is empty, and never past the beginning of an occupied slot.
 //!
-//! I5. An entry is pending exactly if it holds a waker; it is then in one list, and else it is free.
+//! I5. An entry is pending exactly if it holds a waker; then it is in one list, else it is free.
 
 use std::fmt;
 use std::mem;

@@ -1,0 +1,211 @@
+//! Runs closures that block, on threads that are begun when needed and end when idle.
+//!
+//! A job is a task whose only poll runs the closure, so that everything said about tasks holds for
+//! it; it waits in the pool's queue instead of a worker's.
+//!
+//! # Invariants
+//! B1. `idle` counts the threads that wait for the bell and have not been promised a job: whoever
+//!     queues a job and finds one takes it out of the count and rings.
+//! B2. A thread leaves the bell with a promise, or takes itself out of the count.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::enter;
+use crate::handle::Handle;
+use crate::hooks::life;
+use crate::scheduler::Shared;
+use crate::sync::{Condvar, Mutex};
+use crate::task::cell::TaskRef;
+use crate::task::poll;
+
+pub(crate) struct Pool {
+    inner: Mutex<Inner>,
+    /// Rung for a job, or for the end.
+    bell: Condvar,
+    /// Rung when the last thread has ended.
+    empty: Condvar,
+    threads_max: usize,
+    keep_alive: Duration,
+}
+
+#[derive(Default)]
+struct Inner {
+    jobs: VecDeque<TaskRef>,
+    threads: usize,
+    idle: usize,
+    promises: usize,
+    /// Jobs that run.
+    running: usize,
+    is_ending: bool,
+}
+
+impl Pool {
+    pub(crate) fn new(config: &Config) -> Pool {
+        Pool {
+            inner: Mutex::default(),
+            bell: Condvar::new(),
+            empty: Condvar::new(),
+            threads_max: config.blocking_threads_max,
+            keep_alive: config.thread_keep_alive,
+        }
+    }
+
+    /// Queues a job, or cancels it if the runtime is ending or the system has no thread for it.
+    pub(crate) fn push(shared: &Arc<Shared>, job: TaskRef) {
+        let pool = &shared.blocking;
+        let mut inner = pool.inner.lock();
+        if inner.is_ending {
+            drop(inner);
+            poll::refuse(job, None);
+            return;
+        }
+        inner.jobs.push_back(job);
+        if inner.idle > 0 {
+            inner.idle -= 1;
+            inner.promises += 1;
+            pool.bell.notify_one();
+            return;
+        }
+        if inner.threads == pool.threads_max {
+            // Whoever is done with its job takes it.
+            return;
+        }
+        inner.threads += 1;
+        drop(inner);
+        let theirs = shared.clone();
+        let thread = shared.config.thread("blocking").spawn(move || Pool::run(&theirs));
+        if thread.is_err() {
+            pool.give_up_thread();
+        }
+    }
+
+    /// The system has no thread. If there is no other, nobody would ever run the jobs.
+    fn give_up_thread(&self) {
+        let mut inner = self.inner.lock();
+        inner.threads -= 1;
+        let jobs = if inner.threads == 0 { std::mem::take(&mut inner.jobs) } else { VecDeque::new() };
+        drop(inner);
+        jobs.into_iter().for_each(|job| poll::refuse(job, None));
+    }
+
+    /// The body of a thread.
+    fn run(shared: &Arc<Shared>) {
+        let _handle = enter::handle(Handle::new(shared.clone()));
+        if let Some(callback) = &shared.config.on_thread_start {
+            callback();
+        }
+        let pool = &shared.blocking;
+        while let Some((job, is_ending)) = pool.next() {
+            if is_ending {
+                poll::refuse(job, None);
+            } else {
+                poll::run_blocking(job);
+            }
+            pool.inner.lock().running -= 1;
+        }
+        if let Some(callback) = &shared.config.on_thread_stop {
+            callback();
+        }
+        let mut inner = pool.inner.lock();
+        inner.threads -= 1;
+        if inner.threads == 0 {
+            pool.empty.notify_all();
+        }
+    }
+
+    /// Waits for a job. `None` when the thread is to end.
+    fn next(&self) -> Option<(TaskRef, bool)> {
+        let mut inner = self.inner.lock();
+        loop {
+            if let Some(job) = inner.jobs.pop_front() {
+                inner.running += 1;
+                return Some((job, inner.is_ending));
+            }
+            if inner.is_ending {
+                return None;
+            }
+            inner.idle += 1;
+            drop(inner);
+            life::rest();
+            inner = self.inner.lock();
+            let until = Instant::now() + self.keep_alive;
+            while inner.promises == 0 {
+                let left = until.saturating_duration_since(Instant::now());
+                let timed_out;
+                (inner, timed_out) = self.bell.wait_timeout(inner, left);
+                if inner.promises == 0 && (timed_out || inner.is_ending) {
+                    inner.idle -= 1;
+                    if inner.is_ending {
+                        break;
+                    }
+                    return None;
+                }
+            }
+            // B2: with a promise, unless the end came without one.
+            inner.promises = inner.promises.saturating_sub(1);
+        }
+    }
+
+    /// Lets no job begin from now on. Those that wait are dropped by the threads.
+    pub(crate) fn begin_ending(&self) {
+        self.inner.lock().is_ending = true;
+        self.bell.notify_all();
+    }
+
+    /// Waits until all threads have ended, or for so long. Says whether they have.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> bool {
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut inner = self.inner.lock();
+        while inner.threads > 0 {
+            let Some(until) = until else {
+                inner = self.empty.wait(inner);
+                continue;
+            };
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            (inner, _) = self.empty.wait_timeout(inner, left);
+        }
+        true
+    }
+
+    /// Says whether a job waits or runs.
+    pub(crate) fn is_busy(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.running > 0 || !inner.jobs.is_empty()
+    }
+
+    /// Says how many threads there are.
+    pub(crate) fn threads(&self) -> usize {
+        self.inner.lock().threads
+    }
+}
+
+/// The future of a job.
+pub(crate) struct Job<F>(Option<F>);
+
+impl<F> Job<F> {
+    pub(crate) fn new(closure: F) -> Job<F> {
+        Job(Some(closure))
+    }
+}
+
+impl<F> Unpin for Job<F> {}
+
+impl<F: FnOnce() -> R, R> Future for Job<F> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<R> {
+        match self.0.take() {
+            Some(closure) => Poll::Ready(closure()),
+            None => unreachable!("a job is polled once"),
+        }
+    }
+}

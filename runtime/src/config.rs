@@ -1,0 +1,88 @@
+//! Holds what is fixed when a runtime is built: every knob, once.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A worker looks at the injector every this many ticks even while its own queue has work, so
+/// that a task spawned from outside waits for at most so many polls.
+///
+/// A prime, so that it does not beat with loops of the user's own.
+pub(crate) const INJECT_INTERVAL_TICKS: u32 = 31;
+
+/// A busy worker looks at the driver every this many ticks, if nobody holds it.
+pub(crate) const EVENT_INTERVAL_TICKS: u32 = 61;
+
+/// More workers than this are surely a mistake in a number.
+pub(crate) const WORKERS_MAX: usize = 1024;
+
+/// What runs the tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flavor {
+    /// The thread that is in `block_on`.
+    CurrentThread,
+    /// Threads of the runtime's own.
+    MultiThread,
+}
+
+pub(crate) type Callback = Arc<dyn Fn() + Send + Sync>;
+
+/// Everything the workers need to know that does not change while they run.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) flavor: Flavor,
+    pub(crate) workers: usize,
+    pub(crate) thread_name: String,
+    /// In bytes; the system's default if it is not said.
+    pub(crate) thread_stack_bytes: Option<usize>,
+    pub(crate) blocking_threads_max: usize,
+    /// A thread of the blocking pool ends when it had nothing to do for so long.
+    pub(crate) thread_keep_alive: Duration,
+    pub(crate) inject_interval_ticks: u32,
+    pub(crate) event_interval_ticks: u32,
+    pub(crate) is_paused_at_start: bool,
+    pub(crate) on_thread_start: Option<Callback>,
+    pub(crate) on_thread_stop: Option<Callback>,
+}
+
+impl Config {
+    pub(crate) fn new(flavor: Flavor) -> Config {
+        Config {
+            flavor,
+            workers: 1,
+            thread_name: "forebear-worker".into(),
+            thread_stack_bytes: None,
+            blocking_threads_max: 512,
+            thread_keep_alive: Duration::from_secs(10),
+            inject_interval_ticks: INJECT_INTERVAL_TICKS,
+            event_interval_ticks: EVENT_INTERVAL_TICKS,
+            is_paused_at_start: false,
+            on_thread_start: None,
+            on_thread_stop: None,
+        }
+    }
+
+    /// Begins a thread of the runtime.
+    pub(crate) fn thread(&self, role: &str) -> std::thread::Builder {
+        let mut name = self.thread_name.clone();
+        if !role.is_empty() {
+            name.push('-');
+            name.push_str(role);
+        }
+        let thread = std::thread::Builder::new().name(name);
+        match self.thread_stack_bytes {
+            Some(bytes) => thread.stack_size(bytes),
+            None => thread,
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("flavor", &self.flavor)
+            .field("workers", &self.workers)
+            .field("thread_name", &self.thread_name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,97 @@
+//! Waits for the world outside: sockets, timers, and threads that want a sleeper's attention.
+//!
+//! There is one driver per runtime, and whoever has nothing else to do holds it: it sleeps in
+//! [`Driver::turn`], and lets go of it before it runs a task. What happens outside is turned into
+//! wakes, with no resource current; the driver emits nothing. The pair of a socket or a timer
+//! comes from the poll of whoever owns it.
+
+mod sys; // what differs between platforms
+mod clock; // what time it is
+mod readiness; // what one source is ready for
+pub(crate) mod reactor; // which sources there are
+pub(crate) mod timers; // which wakers are due when
+mod wheel; // how they are kept
+
+pub(crate) use readiness::{Direction, Waiter};
+pub(crate) use reactor::Registration;
+
+use std::io;
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::task::waker::wake_foreign;
+use reactor::Reactor;
+use timers::Timers;
+
+/// At most so many events are taken from the system at once.
+const EVENTS_MAX: usize = 1024;
+
+/// The end that sleeps.
+pub(crate) struct Driver {
+    poll: mio::Poll,
+    events: mio::Events,
+}
+
+/// The end that everybody has.
+pub(crate) struct Handle {
+    pub(crate) reactor: Reactor,
+    pub(crate) timers: Timers,
+    waker: mio::Waker,
+}
+
+/// Whether a turn may sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Only take what is there.
+    Glance,
+    /// Wait for something, or for [`Handle::wake`].
+    Sleep,
+}
+
+/// Makes both ends. `workers` is how many will have timers of their own.
+pub(crate) fn new(workers: usize) -> io::Result<(Driver, Handle)> {
+    let poll = mio::Poll::new()?;
+    let registry = poll.registry();
+    let waker = mio::Waker::new(registry, reactor::WAKE)?;
+    let timers = Timers::new(workers, registry)?;
+    let reactor = Reactor::new(registry.try_clone()?);
+    let events = mio::Events::with_capacity(EVENTS_MAX);
+    Ok((Driver { poll, events }, Handle { reactor, timers, waker }))
+}
+
+impl Driver {
+    /// Takes what has happened to sockets, sleeping until something does if it may. Whom it
+    /// concerns is added to `wakers`: to be woken when the driver is free again.
+    pub(crate) fn turn(&mut self, handle: &Handle, turn: Turn, wakers: &mut Vec<Waker>) {
+        let timeout = match turn {
+            Turn::Glance => Some(Duration::ZERO),
+            Turn::Sleep => handle.timers.begin_sleep(),
+        };
+        let polled = self.poll.poll(&mut self.events, timeout);
+        if turn == Turn::Sleep {
+            handle.timers.end_sleep();
+        }
+        match polled {
+            Ok(()) => handle.reactor.dispatch(&self.events, wakers),
+            // A signal came; whatever it was for, the next turn sees it.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => panic!("the system refuses to report events: {error}"),
+        }
+    }
+}
+
+impl Handle {
+    /// Wakes whom a turn found, and whoever's timer is due. Foreign code runs here: the caller
+    /// holds no lock.
+    pub(crate) fn wake_all(&self, wakers: &mut Vec<Waker>) {
+        wakers.drain(..).for_each(wake_foreign);
+        self.timers.fire(wakers);
+    }
+
+    /// Ends the sleep of whoever is, or soon will be, in [`Driver::turn`].
+    pub(crate) fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            panic!("the system refuses to wake the driver: {error}");
+        }
+    }
+}

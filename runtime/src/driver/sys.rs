@@ -1,0 +1,74 @@
+//! Chooses, per platform, how the driver is woken at a point in time.
+//!
+//! Each side must provide `Alarm` with `new(&mio::Registry)`, `set(Option<Duration>)`, which
+//! replaces what was set before and may be called by any thread under a lock, and the constant
+//! `IS_ALARM_PRECISE`: whether the alarm ends the driver's sleep by itself. Where it does not,
+//! the sleep has to be given the time, which mio rounds up to whole milliseconds, and has to be
+//! ended when a sooner deadline comes.
+
+pub(super) use imp::{Alarm, IS_ALARM_PRECISE};
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::io;
+    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::time::Duration;
+
+    use mio::unix::SourceFd;
+    use mio::{Interest, Registry};
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
+    };
+
+    use crate::driver::reactor::ALARM;
+
+    pub(crate) const IS_ALARM_PRECISE: bool = true;
+
+    /// A timerfd. It is registered edge-triggered, and each expiry is an edge, so it needs no
+    /// reading.
+    pub(crate) struct Alarm(OwnedFd);
+
+    impl Alarm {
+        pub(crate) fn new(registry: &Registry) -> io::Result<Alarm> {
+            let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+            let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+            registry.register(&mut SourceFd(&fd.as_raw_fd()), ALARM, Interest::READABLE)?;
+            Ok(Alarm(fd))
+        }
+
+        pub(crate) fn set(&mut self, delay: Option<Duration>) {
+            // Zero would disarm it.
+            let delay = delay.map_or(Duration::ZERO, |delay| delay.max(Duration::from_nanos(1)));
+            let it_value = Timespec {
+                tv_sec: i64::try_from(delay.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: i64::from(delay.subsec_nanos()),
+            };
+            let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let spec = Itimerspec { it_interval, it_value };
+            if let Err(error) = timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &spec) {
+                panic!("the system refuses to set a timer: {error}");
+            }
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use std::io;
+    use std::time::Duration;
+
+    use mio::Registry;
+
+    pub(crate) const IS_ALARM_PRECISE: bool = false;
+
+    pub(crate) struct Alarm;
+
+    impl Alarm {
+        pub(crate) fn new(_registry: &Registry) -> io::Result<Alarm> {
+            Ok(Alarm)
+        }
+
+        pub(crate) fn set(&mut self, _delay: Option<Duration>) {}
+    }
+}

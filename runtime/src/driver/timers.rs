@@ -1,0 +1,224 @@
+//! Keeps the timers of a runtime in wheels, and lets the driver sleep until the first is due.
+//!
+//! Each worker has a wheel of its own, so that registering a timer meets nobody; one more is for
+//! all other threads. A timer stays in the wheel where it was registered. Any thread may advance
+//! any wheel.
+//!
+//! # Memory ordering
+//!
+//! No deadline is slept through. Registering: PublishNext (`next` of the wheel); fence F1;
+//! ReadUntil (`asleep_until`). Going to sleep: SayAsleep (`asleep_until`); fence F2; ReadNext of
+//! every wheel. Both fences are SeqCst, so one is first: if F1 is, ReadNext sees the deadline; if
+//! F2 is, ReadUntil sees the sleeper, and sets the alarm itself. All accesses are Relaxed: the
+//! fences order them. The alarm's lock makes *who sets it last* the one who knew the most.
+
+use std::io;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::CachePadded;
+
+use crate::driver::clock::Clock;
+use crate::driver::sys::{Alarm, IS_ALARM_PRECISE};
+use crate::driver::wheel::{Key, More, SetWaker, Wheel};
+use crate::sync::{AtomicU64, Mutex, Ordering, fence};
+use crate::task::waker::{drop_foreign, wake_foreign};
+
+pub(crate) struct Timers {
+    pub(crate) clock: Clock,
+    wheels: Box<[CachePadded<Slot>]>,
+    /// Nobody sleeps: 0. Else the driver's sleeper will get up by then, in nanoseconds.
+    asleep_until: AtomicU64,
+    alarm: Mutex<Alarm>,
+}
+
+struct Slot {
+    wheel: Mutex<Wheel>,
+    /// When something in the wheel may be due, in nanoseconds; [`NEVER`] if it is empty.
+    next: AtomicU64,
+}
+
+const NEVER: u64 = u64::MAX;
+
+/// A wheel's lock is held for so many timers at most, then its wakers are woken.
+const BATCH_MAX_TIMERS: usize = 128;
+
+/// Names a timer that was registered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimerKey {
+    wheel: u32,
+    key: Key,
+}
+
+/// What became of a timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum TimerState {
+    Pending,
+    Fired,
+}
+
+impl Timers {
+    pub(super) fn new(workers: usize, registry: &mio::Registry) -> io::Result<Timers> {
+        let slot = |_| {
+            let wheel = Mutex::new(Wheel::new());
+            CachePadded::new(Slot { wheel, next: AtomicU64::new(NEVER) })
+        };
+        Ok(Timers {
+            clock: Clock::new(),
+            wheels: (0..=workers).map(slot).collect(),
+            asleep_until: AtomicU64::new(0),
+            alarm: Mutex::new(Alarm::new(registry)?),
+        })
+    }
+
+    /// Registers a timer with the wheel of `worker`, or with the common one.
+    ///
+    /// Says also whether the driver has to be woken, on platforms whose alarm does not do it.
+    pub(crate) fn register(
+        &self,
+        worker: Option<usize>,
+        deadline: Instant,
+        waker: Waker,
+    ) -> (TimerKey, bool) {
+        let index = worker.unwrap_or(self.wheels.len() - 1);
+        let slot = &self.wheels[index];
+        let mut wheel = slot.wheel.lock();
+        let key = wheel.insert(self.clock.to_ns(deadline), waker);
+        let is_sooner = slot.publish(&wheel);
+        drop(wheel);
+        #[allow(clippy::cast_possible_truncation, reason = "workers are few")]
+        let key = TimerKey { wheel: index as u32, key };
+        (key, is_sooner && self.reset_alarm())
+    }
+
+    /// Sets the alarm for the first deadline there is, if a sleeper would miss it.
+    #[inline]
+    fn reset_alarm(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.asleep_until.load(Ordering::Relaxed) != 0 && self.reset_alarm_of_sleeper()
+    }
+
+    #[cold]
+    fn reset_alarm_of_sleeper(&self) -> bool {
+        let mut alarm = self.alarm.lock();
+        let next = self.next_ns();
+        let is_sooner = next < self.asleep_until.load(Ordering::Relaxed);
+        if is_sooner {
+            self.asleep_until.store(next.max(1), Ordering::Relaxed);
+            alarm.set(self.delay_until(next));
+        }
+        is_sooner && !IS_ALARM_PRECISE
+    }
+
+    fn next_ns(&self) -> u64 {
+        let nexts = self.wheels.iter().map(|slot| slot.next.load(Ordering::Relaxed));
+        nexts.min().unwrap_or(NEVER)
+    }
+
+    fn delay_until(&self, ns: u64) -> Option<Duration> {
+        let left = || Duration::from_nanos(ns.saturating_sub(self.clock.now_ns()));
+        (ns != NEVER).then(left)
+    }
+
+    /// Announces that the caller is about to sleep, and sets the alarm. Returns how long it may
+    /// sleep at most, where the alarm does not end its sleep.
+    pub(super) fn begin_sleep(&self) -> Option<Duration> {
+        self.asleep_until.store(NEVER, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let mut alarm = self.alarm.lock();
+        let next = self.next_ns();
+        // Time that stands brings nothing by itself.
+        let delay = if self.clock.is_paused() { None } else { self.delay_until(next) };
+        if delay == Some(Duration::ZERO) {
+            self.asleep_until.store(0, Ordering::Relaxed);
+            return delay;
+        }
+        self.asleep_until.store(next.max(1), Ordering::Relaxed);
+        alarm.set(delay);
+        if IS_ALARM_PRECISE { None } else { delay }
+    }
+
+    pub(super) fn end_sleep(&self) {
+        self.asleep_until.store(0, Ordering::Relaxed);
+    }
+
+    /// Wakes whoever is due.
+    pub(crate) fn fire(&self, wakers: &mut Vec<Waker>) {
+        let next = self.next_ns();
+        if next == NEVER {
+            return;
+        }
+        let now = self.clock.now_ns();
+        for slot in &self.wheels {
+            if slot.next.load(Ordering::Relaxed) <= now {
+                slot.fire(now, wakers);
+            }
+        }
+    }
+
+    /// Says when something may be due, if anything is registered.
+    pub(crate) fn next_deadline_ns(&self) -> Option<u64> {
+        Some(self.next_ns()).filter(|next| *next != NEVER)
+    }
+
+    /// Sees to it that `waker` will be woken, if the timer has not fired.
+    pub(crate) fn set_waker(&self, key: TimerKey, waker: &Waker) -> TimerState {
+        let set = self.wheels[key.wheel as usize].wheel.lock().set_waker(key.key, waker);
+        match set {
+            SetWaker::Pending { replaced } => {
+                drop_foreign(replaced);
+                TimerState::Pending
+            }
+            SetWaker::Fired => TimerState::Fired,
+        }
+    }
+
+    /// Takes a timer out of its wheel.
+    pub(crate) fn cancel(&self, key: TimerKey) {
+        let slot = &self.wheels[key.wheel as usize];
+        let mut wheel = slot.wheel.lock();
+        let waker = wheel.cancel(key.key);
+        slot.publish(&wheel);
+        drop(wheel);
+        drop_foreign(waker);
+    }
+
+    /// Takes all timers out: the runtime is ending.
+    pub(crate) fn drain(&self) {
+        for slot in &self.wheels {
+            let wakers = slot.wheel.lock().drain();
+            wakers.into_iter().for_each(|waker| drop_foreign(Some(waker)));
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.wheels.iter().map(|slot| slot.wheel.lock().len()).sum()
+    }
+}
+
+impl Slot {
+    /// Publishes when the wheel is due. Says whether that is sooner than it was.
+    fn publish(&self, wheel: &Wheel) -> bool {
+        let next = wheel.next_deadline_ns().unwrap_or(NEVER);
+        let before = self.next.load(Ordering::Relaxed);
+        if next != before {
+            self.next.store(next, Ordering::Relaxed);
+        }
+        next < before
+    }
+
+    fn fire(&self, now_ns: u64, wakers: &mut Vec<Waker>) {
+        loop {
+            wakers.reserve(BATCH_MAX_TIMERS);
+            let mut wheel = self.wheel.lock();
+            let more = wheel.advance(now_ns, wakers, BATCH_MAX_TIMERS);
+            self.publish(&wheel);
+            drop(wheel);
+            wakers.drain(..).for_each(wake_foreign);
+            if more == More::No {
+                return;
+            }
+        }
+    }
+}

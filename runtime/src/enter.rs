@@ -1,0 +1,92 @@
+//! Knows, per thread, which runtime is at hand, and whether the thread is one of its workers.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::handle::Handle;
+use crate::scheduler::Worker;
+
+thread_local! {
+    static HANDLE: RefCell<Option<Handle>> = const { RefCell::new(None) };
+    static WORKER: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
+    /// How many levels of `block_on`, or of a worker's loop, are on the stack.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Makes a runtime the current one of this thread, until it is dropped.
+#[must_use = "the runtime is left when the guard is dropped"]
+pub(crate) struct EnterHandle {
+    outer: Option<Handle>,
+}
+
+pub(crate) fn handle(handle: Handle) -> EnterHandle {
+    EnterHandle { outer: HANDLE.with(|current| current.borrow_mut().replace(handle)) }
+}
+
+impl Drop for EnterHandle {
+    fn drop(&mut self) {
+        let outer = self.outer.take();
+        let left = HANDLE.try_with(|current| std::mem::replace(&mut *current.borrow_mut(), outer));
+        // The last handle frees a runtime: not while it is borrowed.
+        drop(left);
+    }
+}
+
+/// Calls `f` with the runtime that is current, if there is one.
+pub(crate) fn with_handle<R>(f: impl FnOnce(Option<&Handle>) -> R) -> R {
+    let handle = HANDLE.try_with(|current| current.borrow().clone()).ok().flatten();
+    f(handle.as_ref())
+}
+
+/// Makes this thread a worker, until it is dropped.
+#[must_use = "the thread is a worker until the guard is dropped"]
+pub(crate) struct EnterWorker {
+    outer: Option<Rc<Worker>>,
+}
+
+pub(crate) fn worker(worker: Rc<Worker>) -> EnterWorker {
+    EnterWorker { outer: WORKER.with(|current| current.borrow_mut().replace(worker)) }
+}
+
+impl Drop for EnterWorker {
+    fn drop(&mut self) {
+        let outer = self.outer.take();
+        let left = WORKER.try_with(|current| std::mem::replace(&mut *current.borrow_mut(), outer));
+        drop(left);
+    }
+}
+
+/// Calls `f` with the worker that this thread is, if it is one. `f` calls no foreign code.
+#[inline]
+pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
+    let mut f = Some(f);
+    let done = WORKER.try_with(|current| {
+        let current = current.borrow();
+        f.take().map(|f| f(current.as_deref()))
+    });
+    match (done, f) {
+        (Ok(Some(result)), _) => result,
+        (_, Some(f)) => f(None),
+        (_, None) => unreachable!("f is called in one of the two places"),
+    }
+}
+
+/// Says that code of tasks runs above here, which must not block.
+#[must_use = "the level ends when the guard is dropped"]
+pub(crate) struct Async(());
+
+pub(crate) fn asynchronous() -> Async {
+    DEPTH.set(DEPTH.get() + 1);
+    Async(())
+}
+
+impl Drop for Async {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+    }
+}
+
+/// Says whether code of tasks may be on the stack, which must not block.
+pub(crate) fn is_asynchronous() -> bool {
+    DEPTH.get() > 0
+}

@@ -1,0 +1,16 @@
+//! Joins the runtime with the context layer: the only place of this crate that names it.
+//!
+//! Each side must provide `Options` with `begin(RuntimeId)`, which returns what has to be kept
+//! until the runtime has ended.
+
+#[cfg(feature = "context")]
+mod with_context;
+#[cfg(not(feature = "context"))]
+mod without_context;
+
+#[cfg(feature = "context")]
+pub use with_context::Lineage;
+#[cfg(feature = "context")]
+pub(crate) use with_context::Options;
+#[cfg(not(feature = "context"))]
+pub(crate) use without_context::Options;

@@ -1,0 +1,14 @@
+//! Stands where the context layer is not: nothing is kept, nothing is mapped.
+
+use std::any::Any;
+
+use crate::hooks::RuntimeId;
+
+#[derive(Debug, Default)]
+pub(crate) struct Options;
+
+impl Options {
+    pub(crate) fn begin(self, _runtime: RuntimeId) -> Box<dyn Any + Send + Sync> {
+        Box::new(())
+    }
+}

@@ -1,0 +1,148 @@
+//! Implements hyper's executor, timer and I/O traits, so that hyper's servers and clients run here
+//! with every task visible.
+//!
+//! # Invariants
+//! I1. `TcpStream::poll_read_slice` says how many bytes at the beginning of the slice it has
+//!     written: never more than the slice has.
+
+#![allow(unsafe_code, reason = "island: hyper lets a cursor advance only by an unsafe call")]
+
+use std::future::Future;
+use std::io;
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use hyper::rt;
+
+use crate::handle::Handle;
+use crate::net::TcpStream;
+use crate::time::{self, Sleep};
+
+/// Spawns hyper's background tasks on a runtime, or on the current one.
+///
+/// ```
+/// use hyper::rt::Executor;
+/// use forebear::interop::hyper::ForebearExecutor;
+///
+/// # forebear::runtime::Runtime::new()?.block_on(async {
+/// ForebearExecutor::new().execute(async {});
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ForebearExecutor {
+    handle: Option<Handle>,
+}
+
+impl ForebearExecutor {
+    /// Spawns on the runtime that is current when there is something to spawn.
+    #[must_use]
+    pub fn new() -> ForebearExecutor {
+        ForebearExecutor::default()
+    }
+
+    /// Spawns on this runtime.
+    #[must_use]
+    pub fn on(handle: Handle) -> ForebearExecutor {
+        ForebearExecutor { handle: Some(handle) }
+    }
+}
+
+impl<F> rt::Executor<F> for ForebearExecutor
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    #[track_caller]
+    fn execute(&self, future: F) {
+        match &self.handle {
+            Some(handle) => drop(handle.spawn(future)),
+            None => drop(crate::spawn(future)),
+        }
+    }
+}
+
+/// Gives hyper timers of the current runtime: header read timeouts, keep-alive, and the like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ForebearTimer;
+
+impl ForebearTimer {
+    /// Makes one.
+    #[must_use]
+    pub fn new() -> ForebearTimer {
+        ForebearTimer
+    }
+}
+
+impl rt::Timer for ForebearTimer {
+    #[track_caller]
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
+        Box::pin(time::sleep(duration))
+    }
+
+    #[track_caller]
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
+        Box::pin(time::sleep_until(deadline.into()))
+    }
+
+    fn now(&self) -> Instant {
+        time::Instant::now().into()
+    }
+
+    #[track_caller]
+    fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, new_deadline: Instant) {
+        match sleep.as_mut().downcast_mut_pin::<Sleep>() {
+            Some(sleep) => sleep.reset(new_deadline.into()),
+            None => *sleep = self.sleep_until(new_deadline),
+        }
+    }
+}
+
+impl rt::Sleep for Sleep {}
+
+impl rt::Read for TcpStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        // Zeroed at most once per buffer: the cursor remembers.
+        let read = ready!(self.poll_read_slice(cx, buffer.initialize_unfilled()))?;
+        // SAFETY: by I1 so many bytes are within the buffer; and all of it is initialized.
+        unsafe { buffer.advance(read) };
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl rt::Write for TcpStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_slice(cx, data)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What is written is with the system at once.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.shutdown_std(Shutdown::Write))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_slices(cx, data)
+    }
+}

@@ -1,0 +1,85 @@
+//! Counts what a runtime is doing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::scheduler::Shared;
+
+/// What a runtime is doing, in numbers. Each call looks anew, and takes short locks.
+#[derive(Clone)]
+pub struct RuntimeMetrics {
+    shared: Arc<Shared>,
+}
+
+impl RuntimeMetrics {
+    pub(crate) fn new(shared: Arc<Shared>) -> RuntimeMetrics {
+        RuntimeMetrics { shared }
+    }
+
+    /// Returns the number of workers.
+    #[must_use]
+    pub fn num_workers(&self) -> usize {
+        self.shared.remotes.len()
+    }
+
+    /// Returns the number of tasks that were polled and are not complete.
+    #[must_use]
+    pub fn num_alive_tasks(&self) -> usize {
+        self.shared.owned.len()
+    }
+
+    /// Returns how many tasks wait in the injector.
+    #[must_use]
+    pub fn global_queue_depth(&self) -> usize {
+        self.shared.inject.len()
+    }
+
+    /// Returns how many tasks wait in the queue of a worker.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    #[must_use]
+    pub fn worker_local_queue_depth(&self, worker: usize) -> usize {
+        self.shared.remotes[worker].queue.len()
+    }
+
+    /// Returns how many tasks a worker has begun to poll.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    #[must_use]
+    pub fn worker_poll_count(&self, worker: usize) -> u64 {
+        self.shared.polls(worker)
+    }
+
+    /// Returns the number of threads of the blocking pool.
+    #[must_use]
+    pub fn num_blocking_threads(&self) -> usize {
+        self.shared.blocking.threads()
+    }
+
+    /// Returns how many timers are registered.
+    #[must_use]
+    pub fn num_timers(&self) -> usize {
+        self.shared.driver.timers.len()
+    }
+
+    /// Returns how many sockets and other sources of the system are registered.
+    #[must_use]
+    pub fn io_driver_fd_count(&self) -> usize {
+        self.shared.driver.reactor.len()
+    }
+}
+
+impl fmt::Debug for RuntimeMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuntimeMetrics")
+            .field("num_workers", &self.num_workers())
+            .field("num_alive_tasks", &self.num_alive_tasks())
+            .field("global_queue_depth", &self.global_queue_depth())
+            .field("num_blocking_threads", &self.num_blocking_threads())
+            .field("num_timers", &self.num_timers())
+            .field("io_driver_fd_count", &self.io_driver_fd_count())
+            .finish()
+    }
+}

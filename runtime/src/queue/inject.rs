@@ -1,0 +1,166 @@
+//! Takes tasks from threads that are not workers, in shards.
+//!
+//! Each pushing thread has a home shard, so that two of them do not meet; a worker takes a batch
+//! from the first shard it finds non-empty, beginning with its own.
+//!
+//! # Invariants
+//! J1. A closed injector takes no new task: its spawner is refused and cancels it. A task that is
+//!     woken is always taken: it is known to its runtime, whose end waits for it.
+//!
+//! # Memory ordering
+//!
+//! What a task brings along is handed on by the shard's lock. `len` is written under the lock and
+//! read without it, Relaxed: a reader that must not miss a task has a fence before the read, which
+//! pairs with the fence that the pusher has after the push (see `scheduler/idle.rs`).
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+
+use crossbeam_utils::CachePadded;
+
+use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::task::cell::TaskRef;
+
+pub(crate) struct Inject {
+    shards: Box<[CachePadded<Shard>]>,
+}
+
+#[derive(Default)]
+struct Shard {
+    queue: Mutex<Queue>,
+    len: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Queue {
+    tasks: VecDeque<TaskRef>,
+    is_closed: bool,
+}
+
+/// More shards than this help nobody: pushing threads that are active at once are few.
+const SHARDS_MAX: usize = 8;
+
+/// A shard that becomes empty keeps room for so many tasks and gives back the rest.
+const KEPT_TASKS: usize = 1024;
+
+/// A worker takes at most so many tasks at once, to leave some for the others.
+const BATCH_MAX_TASKS: usize = 32;
+
+thread_local! {
+    /// Which shard this thread pushes to, modulo their number.
+    static HOME: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Gives each thread a number of its own, for as long as there are enough.
+fn home() -> usize {
+    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let number = HOME.try_with(|home| {
+        let number = home.get().unwrap_or_else(|| {
+            // Relaxed: any distribution will do.
+            NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+        });
+        home.set(Some(number));
+        number
+    });
+    number.unwrap_or(0)
+}
+
+impl Inject {
+    pub(crate) fn new(workers: usize) -> Inject {
+        let shards = workers.clamp(1, SHARDS_MAX);
+        Inject { shards: (0..shards).map(|_| CachePadded::default()).collect() }
+    }
+
+    /// Queues a new task; `Err` if the runtime is ending.
+    pub(crate) fn push_new(&self, task: TaskRef) -> Result<(), TaskRef> {
+        let shard = self.home_shard();
+        let mut queue = shard.queue.lock();
+        if queue.is_closed {
+            return Err(task);
+        }
+        shard.push(&mut queue, task);
+        Ok(())
+    }
+
+    /// Queues a task that was woken.
+    pub(crate) fn push_woken(&self, task: TaskRef) {
+        let shard = self.home_shard();
+        shard.push(&mut shard.queue.lock(), task);
+    }
+
+    /// Queues tasks that are known to be ready at once.
+    pub(crate) fn push_all(&self, tasks: Vec<TaskRef>) {
+        let shard = self.home_shard();
+        let mut queue = shard.queue.lock();
+        for task in tasks {
+            shard.push(&mut queue, task);
+        }
+    }
+
+    fn home_shard(&self) -> &Shard {
+        &self.shards[home() % self.shards.len()]
+    }
+
+    /// Takes a task, and hands more of them to `more`, so that the workers share what there is.
+    pub(crate) fn pop_batch(
+        &self,
+        worker: usize,
+        workers: usize,
+        mut more: impl FnMut(TaskRef),
+    ) -> Option<TaskRef> {
+        let shards = self.shards.len();
+        for turn in 0..shards {
+            let shard = &self.shards[(worker + turn) % shards];
+            let len = shard.len.load(Ordering::Relaxed);
+            if len == 0 {
+                continue;
+            }
+            let batch = (len / workers + 1).min(BATCH_MAX_TASKS);
+            let mut queue = shard.queue.lock();
+            let Some(first) = queue.tasks.pop_front() else { continue };
+            for _ in 1..batch {
+                let Some(task) = queue.tasks.pop_front() else { break };
+                more(task);
+            }
+            shard.popped(&mut queue);
+            return Some(first);
+        }
+        None
+    }
+
+    /// Takes one task.
+    pub(crate) fn pop(&self, worker: usize) -> Option<TaskRef> {
+        self.pop_batch(worker, usize::MAX, |_| {})
+    }
+
+    /// Refuses new tasks from now on.
+    pub(crate) fn close(&self) {
+        for shard in &self.shards {
+            shard.queue.lock().is_closed = true;
+        }
+    }
+
+    /// Says whether nothing was seen in any shard. Exact only after a fence.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shards.iter().all(|shard| shard.len.load(Ordering::Relaxed) == 0)
+    }
+
+    /// Says about how many tasks wait.
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.len.load(Ordering::Relaxed)).sum()
+    }
+}
+
+impl Shard {
+    fn push(&self, queue: &mut Queue, task: TaskRef) {
+        queue.tasks.push_back(task);
+        self.len.store(queue.tasks.len(), Ordering::Relaxed);
+    }
+
+    fn popped(&self, queue: &mut Queue) {
+        self.len.store(queue.tasks.len(), Ordering::Relaxed);
+        if queue.tasks.is_empty() && queue.tasks.capacity() > KEPT_TASKS {
+            queue.tasks = VecDeque::new();
+        }
+    }
+}

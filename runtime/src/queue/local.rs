@@ -1,0 +1,134 @@
+//! Queues a worker's own tasks: a slot for the one that was made ready last, and a deque.
+//!
+//! The slot keeps a pair of tasks that wake each other on one worker with hot caches, and without
+//! waking anybody. It would starve the deque if it were always served first, so after
+//! [`LIFO_POLLS_MAX`] polls in a row the deque has its turn. Other workers steal from the deque
+//! only; a slot that is stuck behind a long poll is rescued by the monitor.
+//!
+//! # Memory ordering
+//!
+//! The deque hands tasks on with Release and Acquire, as crossbeam documents; so does the slot,
+//! whose accesses are swaps by [`AtomicCell`]. A push is not a fence: see `scheduler/idle.rs`.
+
+use std::cell::Cell;
+
+use crossbeam_deque::{Steal, Stealer, Worker as Deque};
+use crossbeam_utils::atomic::AtomicCell;
+
+use crate::task::cell::TaskRef;
+
+/// The slot is served so many times in a row before the deque has its turn.
+///
+/// tokio chose 3 after an uncapped slot had starved other tasks; measured here, larger values
+/// gain nothing.
+const LIFO_POLLS_MAX: u32 = 3;
+
+/// A thief takes half of what there is, but at most so many tasks, which it will run soon.
+const STEAL_MAX_TASKS: usize = 32;
+
+/// The worker's end.
+pub(crate) struct Local {
+    deque: Deque<TaskRef>,
+    /// Whether the slot was filled by us and not emptied by us: it saves a swap.
+    slot_is_set: Cell<bool>,
+    lifo_polls: Cell<u32>,
+}
+
+/// What other threads reach.
+pub(crate) struct Shared {
+    stealer: Stealer<TaskRef>,
+    slot: AtomicCell<Option<TaskRef>>,
+}
+
+// Without its own lock: else every push would take one.
+const _: () = assert!(AtomicCell::<Option<TaskRef>>::is_lock_free());
+
+pub(crate) fn new() -> (Local, Shared) {
+    let deque = Deque::new_fifo();
+    let shared = Shared { stealer: deque.stealer(), slot: AtomicCell::new(None) };
+    (Local { deque, slot_is_set: Cell::new(false), lifo_polls: Cell::new(0) }, shared)
+}
+
+/// Whether other workers can get at something that was not there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Pushed {
+    /// No: do not wake anybody.
+    Private,
+    /// Yes.
+    Stealable,
+}
+
+impl Local {
+    /// Queues a task that was made ready by the one that runs: it goes first.
+    pub(crate) fn push(&self, shared: &Shared, task: TaskRef) -> Pushed {
+        self.slot_is_set.set(true);
+        match shared.slot.swap(Some(task)) {
+            None => Pushed::Private,
+            Some(earlier) => {
+                self.deque.push(earlier);
+                Pushed::Stealable
+            }
+        }
+    }
+
+    /// Queues a task behind all others. One that is alone is not worth waking anybody for.
+    pub(crate) fn push_back(&self, task: TaskRef) -> Pushed {
+        let was_empty = self.deque.is_empty();
+        self.deque.push(task);
+        if was_empty { Pushed::Private } else { Pushed::Stealable }
+    }
+
+    /// Takes the task to run next.
+    pub(crate) fn pop(&self, shared: &Shared) -> Option<TaskRef> {
+        if self.slot_is_set.get() {
+            if self.lifo_polls.get() < LIFO_POLLS_MAX {
+                self.slot_is_set.set(false);
+                if let Some(task) = shared.slot.take() {
+                    self.lifo_polls.set(self.lifo_polls.get() + 1);
+                    return Some(task);
+                }
+            } else {
+                self.slot_is_set.set(false);
+                if let Some(task) = shared.slot.take() {
+                    self.deque.push(task);
+                }
+            }
+        }
+        self.lifo_polls.set(0);
+        self.deque.pop()
+    }
+
+    /// Takes about half of what is in `victim`'s deque. Returns the first task of it.
+    pub(crate) fn steal_from(&self, victim: &Shared) -> Option<TaskRef> {
+        loop {
+            let limit = STEAL_MAX_TASKS;
+            match victim.stealer.steal_batch_with_limit_and_pop(&self.deque, limit) {
+                Steal::Success(task) => return Some(task),
+                Steal::Empty => return None,
+                // Another thief was faster; there may be more.
+                Steal::Retry => {}
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.deque.is_empty() && !self.slot_is_set.get()
+    }
+}
+
+impl Shared {
+    /// Says whether there is nothing to steal. Exact only after a fence.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.stealer.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.stealer.len()
+    }
+
+    /// Takes the task out of the slot, for a worker that has not come to it for long.
+    pub(crate) fn rescue_slot(&self) -> Option<TaskRef> {
+        self.slot.take()
+    }
+}

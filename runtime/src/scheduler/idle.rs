@@ -1,0 +1,147 @@
+//! Decides which worker to wake when there is work, and when a worker may go to sleep.
+//!
+//! A worker is running, searching for work, or asleep. Work is announced to at most one sleeper
+//! at a time: while somebody searches, nobody is woken, because the searcher will find the work
+//! or look once more before it sleeps; a searcher that finds work and was the last passes the
+//! search on. So a burst wakes the workers one after the other, and a trickle wakes one.
+//!
+//! # Invariants
+//! S1. A worker that has said that it sleeps looks into every queue before it does.
+//! S2. Whoever makes work stealable asks [`Idle::notify`] after that.
+//!
+//! # Memory ordering
+//!
+//! No wake is lost. The pusher: PushWork; fence F1 in [`Idle::notify`]; ReadSearching, ReadAsleep.
+//! The sleeper: SayAsleep, EndSearch in [`Idle::sleep`]; fence F2 there; ReadQueues. Both fences
+//! are SeqCst, so one is first. If F1 is: ReadQueues sees PushWork, and the worker does not sleep.
+//! If F2 is: ReadSearching and ReadAsleep see that this worker neither searches nor is awake, and
+//! it, or another sleeper, is woken; unless ReadSearching sees a search of somebody else, who has
+//! still to sleep and read the queues after F1, or finds other work and passes the search on.
+//! All accesses to the words themselves are Relaxed: the fences order them. What the woken worker
+//! needs to see comes through its parker and the queues.
+
+use crate::sync::{AtomicIsize, AtomicU64, Ordering, fence};
+
+pub(crate) struct Idle {
+    workers: usize,
+    /// How many workers search. It may be wrong by one for a moment, either way, when a worker
+    /// that was woken by a notifier is faster than the notifier's count; even below zero.
+    searching: AtomicIsize,
+    /// One bit per worker: it sleeps, and nobody has been told to wake it.
+    asleep: Box<[AtomicU64]>,
+}
+
+const BITS: usize = 64;
+
+/// Proof that the holder is counted as searching.
+#[must_use]
+pub(crate) struct Searching<'a>(&'a Idle);
+
+/// Proof that the holder has said that it sleeps.
+#[must_use]
+pub(crate) struct Asleep<'a> {
+    idle: &'a Idle,
+    worker: usize,
+}
+
+impl Idle {
+    pub(crate) fn new(workers: usize) -> Idle {
+        let asleep = (0..workers.div_ceil(BITS)).map(|_| AtomicU64::new(0)).collect();
+        Idle { workers, searching: AtomicIsize::new(0), asleep }
+    }
+
+    /// Lets about half of the workers search, so that they do not fight over one victim.
+    ///
+    /// The check and the count may race: one searcher too many is harmless.
+    pub(crate) fn try_search(&self) -> Option<Searching<'_>> {
+        let searching = self.searching.load(Ordering::Relaxed).max(0).unsigned_abs();
+        (2 * searching < self.workers).then(|| self.search())
+    }
+
+    fn search(&self) -> Searching<'_> {
+        self.searching.fetch_add(1, Ordering::Relaxed);
+        Searching(self)
+    }
+
+    /// Says that `worker` sleeps. What it must do before it really does, is S1.
+    pub(crate) fn sleep(&self, worker: usize, searching: Option<Searching<'_>>) -> Asleep<'_> {
+        self.asleep[worker / BITS].fetch_or(1 << (worker % BITS), Ordering::Relaxed);
+        if let Some(searching) = searching {
+            searching.end();
+        }
+        fence(Ordering::SeqCst);
+        Asleep { idle: self, worker }
+    }
+
+    /// Chooses a sleeper to be woken for work that was made stealable, if one is needed. It is
+    /// counted as searching already.
+    #[inline]
+    pub(crate) fn notify(&self) -> Option<usize> {
+        fence(Ordering::SeqCst);
+        if self.is_quiet() { self.choose() } else { None }
+    }
+
+    /// Says, as far as can be seen without a fence, whether somebody should be woken for work.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.searching.load(Ordering::Relaxed) <= 0 && !self.is_nobody_asleep()
+    }
+
+    fn is_nobody_asleep(&self) -> bool {
+        self.asleep.iter().all(|word| word.load(Ordering::Relaxed) == 0)
+    }
+
+    /// Says whether every worker sleeps, as far as can be seen.
+    pub(crate) fn is_everybody_asleep(&self) -> bool {
+        let ones = |word: &AtomicU64| word.load(Ordering::Relaxed).count_ones() as usize;
+        self.asleep.iter().map(ones).sum::<usize>() == self.workers
+    }
+
+    #[cold]
+    fn choose(&self) -> Option<usize> {
+        for (index, word) in self.asleep.iter().enumerate() {
+            let mut bits = word.load(Ordering::Relaxed);
+            while bits != 0 {
+                let bit = bits & bits.wrapping_neg();
+                if word.fetch_and(!bit, Ordering::Relaxed) & bit != 0 {
+                    self.searching.fetch_add(1, Ordering::Relaxed);
+                    return Some(index * BITS + bit.trailing_zeros() as usize);
+                }
+                // Somebody else was faster.
+                bits &= !bit;
+            }
+        }
+        None
+    }
+}
+
+impl Searching<'_> {
+    /// Ends a search in which nothing was found, if there was one.
+    pub(crate) fn end_any(searching: Option<Searching<'_>>) {
+        if let Some(searching) = searching {
+            searching.end();
+        }
+    }
+
+    /// Ends the search. Says whether it was the last: then, if work was found, another worker is
+    /// to be asked to search on.
+    pub(crate) fn end(self) -> bool {
+        self.0.searching.fetch_sub(1, Ordering::Relaxed) <= 1
+    }
+}
+
+impl<'a> Asleep<'a> {
+    /// Says that the worker is awake. If it was chosen by a notifier, it is searching.
+    pub(crate) fn wake(self) -> Option<Searching<'a>> {
+        let bit = 1 << (self.worker % BITS);
+        let word = &self.idle.asleep[self.worker / BITS];
+        let was_asleep = word.fetch_and(!bit, Ordering::Relaxed) & bit != 0;
+        (!was_asleep).then_some(Searching(self.idle))
+    }
+
+    /// Says whether a notifier has chosen the worker.
+    pub(crate) fn is_chosen(&self) -> bool {
+        let word = &self.idle.asleep[self.worker / BITS];
+        word.load(Ordering::Relaxed) & (1 << (self.worker % BITS)) == 0
+    }
+}

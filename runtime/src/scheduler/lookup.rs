@@ -1,0 +1,97 @@
+//! Finds a runtime by its id: how a thread that is not a worker reaches the runtime of a task that
+//! it wakes.
+//!
+//! A task names its runtime by number, so that a spawn counts nothing that others count too; only
+//! such a wake looks the number up, and keeps the runtime for as long as it takes. Slots are
+//! reused, numbers are not: above the slot's index a number has a generation.
+
+use std::io;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+
+use crate::hooks::RuntimeId;
+use crate::scheduler::Shared;
+
+/// At most so many runtimes are alive at once.
+const RUNTIMES_MAX: usize = 1024;
+const INDEX_BITS: u32 = RUNTIMES_MAX.ilog2();
+
+struct Slot {
+    /// Of the last runtime that had the slot.
+    generation: u32,
+    is_taken: bool,
+    runtime: Weak<Shared>,
+}
+
+// On std's lock even under loom, which has no static ones.
+static SLOTS: [RwLock<Slot>; RUNTIMES_MAX] = [const {
+    RwLock::new(Slot { generation: 0, is_taken: false, runtime: Weak::new() })
+}; RUNTIMES_MAX];
+
+/// A number that no other runtime has or had. Dropping it frees the slot.
+#[derive(Debug)]
+pub(crate) struct Claim(RuntimeId);
+
+/// Takes a number.
+pub(crate) fn claim() -> io::Result<Claim> {
+    for (index, slot) in SLOTS.iter().enumerate() {
+        let mut slot = slot.write().unwrap_or_else(PoisonError::into_inner);
+        let is_used_up = slot.generation >> (u32::BITS - INDEX_BITS) != 0;
+        if slot.is_taken || is_used_up {
+            continue;
+        }
+        slot.generation += 1;
+        let index = u32::try_from(index).unwrap_or(0);
+        if let Some(id) = RuntimeId::from_u32(slot.generation << INDEX_BITS | index) {
+            slot.is_taken = true;
+            return Ok(Claim(id));
+        }
+    }
+    Err(io::Error::other("1024 runtimes are alive in this process: drop one, or share a Handle"))
+}
+
+fn slot_of(id: RuntimeId) -> &'static RwLock<Slot> {
+    &SLOTS[id.get() as usize % RUNTIMES_MAX]
+}
+
+impl Claim {
+    pub(crate) fn id(&self) -> RuntimeId {
+        self.0
+    }
+
+    /// Lets the runtime be found.
+    pub(crate) fn publish(&self, runtime: &Arc<Shared>) {
+        let mut slot = slot_of(self.0).write().unwrap_or_else(PoisonError::into_inner);
+        slot.runtime = Arc::downgrade(runtime);
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut slot = slot_of(self.0).write().unwrap_or_else(PoisonError::into_inner);
+        slot.is_taken = false;
+        slot.runtime = Weak::new();
+    }
+}
+
+/// Finds a runtime that is alive.
+pub(crate) fn find(id: RuntimeId) -> Option<Arc<Shared>> {
+    let slot = slot_of(id).read().unwrap_or_else(PoisonError::into_inner);
+    let runtime = slot.runtime.upgrade()?;
+    (runtime.id() == id).then_some(runtime)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::claim;
+
+    #[test]
+    fn a_number_is_not_used_twice() -> std::io::Result<()> {
+        let first = claim()?;
+        let id = first.id();
+        drop(first);
+        for _ in 0..100 {
+            assert_ne!(claim()?.id(), id);
+        }
+        Ok(())
+    }
+}

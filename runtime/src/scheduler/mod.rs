@@ -1,0 +1,165 @@
+//! Decides which worker runs which task, and when.
+//!
+//! A task that becomes ready is queued by [`schedule`]: with the worker on whose thread that
+//! happens, or with the injector. Workers take tasks from their own queue, from the injector, and
+//! from each other; one that finds nothing sleeps, in the driver if nobody else does.
+
+pub(crate) mod idle; // who sleeps, and whom to wake
+pub(crate) mod lookup; // runtimes by number
+pub(crate) mod monitor; // who looks after stuck workers
+pub(crate) mod shutdown; // how it ends
+pub(crate) mod worker; // the loop
+
+use std::io;
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
+
+use crate::blocking::Pool;
+use crate::config::Config;
+use crate::driver::{self, Driver};
+use crate::enter;
+use crate::hooks::RuntimeId;
+use crate::park::{Found, Parker};
+use crate::queue::inject::Inject;
+use crate::queue::local::{self, Local};
+use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::task::cell::TaskRef;
+use crate::task::owned::Owned;
+use crate::task::poll;
+
+use idle::Idle;
+use monitor::Monitor;
+use shutdown::Ending;
+pub(crate) use worker::Worker;
+
+/// What all threads of a runtime share.
+pub(crate) struct Shared {
+    claim: lookup::Claim,
+    pub(crate) config: Config,
+    pub(crate) owned: Owned,
+    pub(crate) inject: Inject,
+    pub(crate) idle: Idle,
+    pub(crate) remotes: Box<[CachePadded<Remote>]>,
+    pub(crate) driver: driver::Handle,
+    /// The end of the driver that sleeps: whoever has nothing else to do holds it.
+    pub(crate) driver_core: Mutex<Driver>,
+    pub(crate) blocking: Pool,
+    pub(crate) monitor: Monitor,
+    pub(crate) ending: Ending,
+}
+
+/// What other threads reach of a worker.
+pub(crate) struct Remote {
+    pub(crate) queue: local::Shared,
+    pub(crate) parker: Parker,
+    /// How many tasks it has begun to run, for the monitor. Relaxed: only its changing matters.
+    pub(crate) polls: AtomicU64,
+}
+
+/// Makes what all threads share, and the queues of the workers.
+pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
+    let workers = config.workers;
+    let (driver, handle) = driver::new(workers)?;
+    if config.is_paused_at_start {
+        handle.timers.clock.pause();
+    }
+    let mut locals = Vec::with_capacity(workers);
+    let mut remotes = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        let (local, queue) = local::new();
+        locals.push(local);
+        let polls = AtomicU64::new(0);
+        remotes.push(CachePadded::new(Remote { queue, parker: Parker::new(), polls }));
+    }
+    let shared = Arc::new(Shared {
+        claim: lookup::claim()?,
+        owned: Owned::new(workers),
+        inject: Inject::new(workers),
+        idle: Idle::new(workers),
+        remotes: remotes.into_boxed_slice(),
+        driver: handle,
+        driver_core: Mutex::new(driver),
+        blocking: Pool::new(&config),
+        monitor: Monitor::new(),
+        ending: Ending::new(workers),
+        config,
+    });
+    shared.claim.publish(&shared);
+    Ok((shared, locals))
+}
+
+/// Queues a task that was woken.
+pub(crate) fn schedule(task: TaskRef) {
+    let elsewhere = enter::with_worker(|worker| match worker {
+        Some(worker) if worker.serves(task.runtime()) => {
+            worker.push(task);
+            None
+        }
+        _ => Some(task),
+    });
+    let Some(task) = elsewhere else { return };
+    match lookup::find(task.runtime()) {
+        Some(shared) => shared.push_woken(task),
+        // The runtime has ended without the task, which it does only to a task that is complete.
+        None => drop(task),
+    }
+}
+
+impl Shared {
+    pub(crate) fn id(&self) -> RuntimeId {
+        self.claim.id()
+    }
+
+    /// Queues a new task, or cancels it if the runtime is ending.
+    pub(crate) fn push_new(&self, task: TaskRef) {
+        let elsewhere = enter::with_worker(|worker| match worker {
+            Some(worker) if worker.serves(self.id()) => {
+                worker.push(task);
+                None
+            }
+            _ => Some(task),
+        });
+        let Some(task) = elsewhere else { return };
+        match self.inject.push_new(task) {
+            Ok(()) => self.notify(),
+            Err(task) => poll::refuse(task, Some(&self.owned)),
+        }
+    }
+
+    pub(crate) fn push_woken(&self, task: TaskRef) {
+        self.inject.push_woken(task);
+        self.notify();
+    }
+
+    /// Sees to it that some worker looks for work that was just made stealable.
+    #[inline]
+    pub(crate) fn notify(&self) {
+        if let Some(worker) = self.idle.notify() {
+            self.unpark(worker);
+        }
+    }
+
+    pub(crate) fn unpark(&self, worker: usize) {
+        if self.remotes[worker].parker.unpark() == Found::InDriver {
+            self.driver.wake();
+        }
+    }
+
+    /// Says whether there is work for whoever looks. Exact only after a fence.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.inject.is_empty() || self.remotes.iter().any(|remote| !remote.queue.is_empty())
+    }
+
+    /// Says how many tasks each worker has begun to run.
+    pub(crate) fn polls(&self, worker: usize) -> u64 {
+        self.remotes[worker].polls.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Wakers of foreign runtimes' tasks may be left.
+        self.driver.timers.drain();
+    }
+}

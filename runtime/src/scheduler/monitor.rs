@@ -1,0 +1,131 @@
+//! Looks after workers that are stuck in a long poll: a thread that wakes up now and then.
+//!
+//! While all workers are stuck nobody looks at the driver, so the monitor does when nobody has for
+//! a whole interval; a task in the slot of a stuck worker cannot be stolen, so the monitor takes
+//! it out and gives it to the others. It sleeps for good while all workers do, and is woken by the
+//! first of them to wake up.
+//!
+//! # Memory ordering
+//!
+//! `is_asleep` is Relaxed on the worker's side, in a place that has just seen a fence: a worker
+//! that misses it leaves the monitor asleep until the next worker wakes, which delays a rescue but
+//! loses nothing.
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::driver::Turn;
+use crate::park::Parker;
+use crate::scheduler::Shared;
+use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
+
+/// How often the monitor looks: the longest time that I/O and timers wait for stuck workers.
+const INTERVAL: Duration = Duration::from_millis(1);
+
+/// A worker that has been in one poll for so many intervals is stuck: its slot is emptied.
+const STUCK_INTERVALS: u32 = 5;
+
+/// After so many intervals in which nobody was awake, the monitor sleeps for good.
+const QUIET_INTERVALS: u32 = 10;
+
+pub(crate) struct Monitor {
+    parker: Parker,
+    is_asleep: AtomicBool,
+    has_ended: AtomicBool,
+    /// How often a worker woke up.
+    wakes: AtomicU64,
+}
+
+/// What the monitor remembers of a worker.
+#[derive(Clone, Default)]
+struct Seen {
+    polls: u64,
+    intervals: u32,
+}
+
+impl Monitor {
+    pub(crate) fn new() -> Monitor {
+        Monitor {
+            parker: Parker::new(),
+            is_asleep: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
+            wakes: AtomicU64::new(0),
+        }
+    }
+
+    /// Says that a worker has woken up.
+    pub(crate) fn worker_woke(&self) {
+        // Relaxed: the monitor only asks whether it changed.
+        self.wakes.fetch_add(1, Ordering::Relaxed);
+        if self.is_asleep.load(Ordering::Relaxed) && self.is_asleep.swap(false, Ordering::AcqRel) {
+            let _ = self.parker.unpark();
+        }
+    }
+
+    pub(crate) fn end(&self) {
+        self.has_ended.store(true, Ordering::Release);
+        let _ = self.parker.unpark();
+    }
+
+    /// The body of the monitor's thread.
+    pub(crate) fn run(shared: &Arc<Shared>) {
+        let monitor = &shared.monitor;
+        let mut seen = vec![Seen::default(); shared.remotes.len()];
+        let mut wakers = Vec::new();
+        let mut last_wakes = 0;
+        let mut quiet = 0;
+        // Acquire pairs with the Release in `end`.
+        while !monitor.has_ended.load(Ordering::Acquire) {
+            let wakes = monitor.wakes.load(Ordering::Relaxed);
+            let is_quiet = wakes == last_wakes && shared.idle.is_everybody_asleep();
+            quiet = if is_quiet { quiet + 1 } else { 0 };
+            last_wakes = wakes;
+            if quiet > QUIET_INTERVALS {
+                monitor.sleep_for_good(shared);
+                quiet = 0;
+                continue;
+            }
+            monitor.parker.park_timeout(INTERVAL);
+            if !is_quiet {
+                look_at_driver(shared, &mut wakers);
+                look_at_workers(shared, &mut seen);
+            }
+        }
+    }
+
+    fn sleep_for_good(&self, shared: &Shared) {
+        self.is_asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let is_needed = !shared.idle.is_everybody_asleep() || self.has_ended.load(Ordering::Acquire);
+        if !is_needed {
+            self.parker.park();
+        }
+        self.is_asleep.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Takes what the driver has if nobody holds it. A worker that is about to will find it soon.
+fn look_at_driver(shared: &Shared, wakers: &mut Vec<Waker>) {
+    let Some(mut driver) = shared.driver_core.try_lock() else { return };
+    driver.turn(&shared.driver, Turn::Glance, wakers);
+    drop(driver);
+    shared.driver.wake_all(wakers);
+}
+
+/// Gives what stuck workers cannot run to the others.
+fn look_at_workers(shared: &Shared, seen: &mut [Seen]) {
+    for (worker, seen) in seen.iter_mut().enumerate() {
+        let polls = shared.polls(worker);
+        if polls != seen.polls {
+            *seen = Seen { polls, intervals: 0 };
+            continue;
+        }
+        seen.intervals += 1;
+        if seen.intervals >= STUCK_INTERVALS {
+            if let Some(task) = shared.remotes[worker].queue.rescue_slot() {
+                shared.push_woken(task);
+            }
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Runs tasks, one after the other, until there are none; then looks for more, then sleeps.
+//!
+//! [`Worker::run`] is the loop of a worker thread, and the documentation of the scheduler. The
+//! current-thread flavour has one worker, which the thread in `block_on` borrows:
+//! [`Worker::run_until`].
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use crate::driver::Turn;
+use crate::enter;
+use crate::hooks::RuntimeId;
+use crate::hooks::life;
+use crate::queue::local::{Local, Pushed};
+use crate::scheduler::idle::Searching;
+use crate::scheduler::{Remote, Shared};
+use crate::sync::Ordering;
+use crate::task::cell::TaskRef;
+use crate::task::poll;
+
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    index: usize,
+    local: Local,
+    tick: Cell<u32>,
+    /// A turn of the driver is making tasks ready: they go behind each other, not into the slot,
+    /// and others are woken for them once, at the end.
+    is_dispatching: Cell<bool>,
+    /// So many tasks were made stealable since somebody was last asked to look.
+    unannounced: Cell<usize>,
+    /// Whom to steal from first.
+    random: Cell<u32>,
+    /// Kept between turns, to not allocate in each.
+    wakers: Cell<Vec<Waker>>,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>, index: usize, local: Local) -> Worker {
+        #[allow(clippy::cast_possible_truncation, reason = "any number will do")]
+        let random = Cell::new(0x9e37_79b9 ^ (index as u32 + 1));
+        Worker {
+            shared,
+            index,
+            local,
+            tick: Cell::new(0),
+            is_dispatching: Cell::new(false),
+            unannounced: Cell::new(0),
+            random,
+            wakers: Cell::new(Vec::new()),
+        }
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(crate) fn serves(&self, runtime: RuntimeId) -> bool {
+        self.shared.id() == runtime
+    }
+
+    fn remote(&self) -> &Remote {
+        &self.shared.remotes[self.index]
+    }
+
+    /// Runs tasks until the runtime ends.
+    pub(crate) fn run(self: Rc<Self>) {
+        let _worker = enter::worker(self.clone());
+        let _async = enter::asynchronous();
+        let mut searching = None;
+        while !self.shared.ending.has_begun() {
+            if let Some(task) = self.next() {
+                self.stop_search(searching.take());
+                self.execute(task);
+                continue;
+            }
+            searching = searching.or_else(|| self.shared.idle.try_search());
+            match searching.as_ref().and_then(|_| self.steal()) {
+                Some(task) => {
+                    self.stop_search(searching.take());
+                    self.execute(task);
+                }
+                None => searching = self.sleep(searching.take()),
+            }
+        }
+        Searching::end_any(searching);
+        self.drain();
+    }
+
+    /// Takes the task to run next from its own queue, or from the injector.
+    fn next(&self) -> Option<TaskRef> {
+        let config = &self.shared.config;
+        let tick = self.tick.get().wrapping_add(1);
+        self.tick.set(tick);
+        if tick % config.event_interval_ticks == 0 {
+            self.glance();
+        }
+        if tick % config.inject_interval_ticks == 0 {
+            if let Some(task) = self.shared.inject.pop(self.index) {
+                return Some(task);
+            }
+        }
+        self.local.pop(&self.remote().queue).or_else(|| self.pop_inject())
+    }
+
+    fn pop_inject(&self) -> Option<TaskRef> {
+        let workers = self.shared.config.workers;
+        let more = |task| {
+            let pushed = self.local.push_back(task);
+            self.note(pushed);
+        };
+        self.shared.inject.pop_batch(self.index, workers, more)
+    }
+
+    /// Takes tasks from another worker.
+    fn steal(&self) -> Option<TaskRef> {
+        let workers = self.shared.remotes.len();
+        let start = self.next_random() as usize % workers;
+        for turn in 0..workers {
+            let victim = (start + turn) % workers;
+            if victim == self.index {
+                continue;
+            }
+            let stolen = self.local.steal_from(&self.shared.remotes[victim].queue);
+            if stolen.is_some() {
+                return stolen;
+            }
+        }
+        self.pop_inject()
+    }
+
+    /// Marsaglia's xorshift: any order of victims will do, but not the same for all.
+    fn next_random(&self) -> u32 {
+        let mut random = self.random.get();
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        self.random.set(random);
+        random
+    }
+
+    /// Ends a search that found work; the last to find some asks another to search on.
+    fn stop_search(&self, searching: Option<Searching<'_>>) {
+        if searching.is_some_and(Searching::end) {
+            self.shared.notify();
+        }
+    }
+
+    fn execute(&self, task: TaskRef) {
+        let polls = &self.remote().polls;
+        // Relaxed, and not a read-modify-write: only this thread writes it.
+        polls.store(polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        if let Some(again) = poll::run(task, &self.shared.owned, self.index) {
+            let pushed = self.local.push_back(again);
+            self.note(pushed);
+        }
+        self.announce();
+    }
+
+    /// Queues a task that this thread has made ready.
+    pub(crate) fn push(&self, task: TaskRef) {
+        let pushed = if self.is_dispatching.get() {
+            self.local.push_back(task)
+        } else {
+            self.local.push(&self.remote().queue, task)
+        };
+        self.note(pushed);
+    }
+
+    /// Remembers that others should look, and asks them at once if it is plain that they sleep.
+    ///
+    /// The fence that makes sure is paid once per poll, in [`announce`](Worker::announce).
+    fn note(&self, pushed: Pushed) {
+        if pushed == Pushed::Private {
+            return;
+        }
+        self.unannounced.set(self.unannounced.get() + 1);
+        if !self.is_dispatching.get() && self.shared.idle.is_quiet() {
+            self.announce();
+        }
+    }
+
+    /// Asks others to look for what was made stealable.
+    fn announce(&self) {
+        if self.unannounced.replace(0) > 0 && self.shared.remotes.len() > 1 {
+            self.shared.notify();
+        }
+    }
+
+    /// Takes what the driver has, if nobody else holds it.
+    fn glance(&self) {
+        self.turn(Turn::Glance);
+    }
+
+    /// Says whether it could have the driver.
+    fn turn(&self, turn: Turn) -> bool {
+        let mut wakers = self.wakers.take();
+        let Some(mut driver) = self.shared.driver_core.try_lock() else {
+            self.wakers.set(wakers);
+            return false;
+        };
+        let parker = &self.remote().parker;
+        if turn == Turn::Glance {
+            driver.turn(&self.shared.driver, turn, &mut wakers);
+        } else if parker.begin_in_driver() {
+            driver.turn(&self.shared.driver, turn, &mut wakers);
+            parker.end_in_driver();
+        }
+        drop(driver);
+        self.is_dispatching.set(true);
+        self.shared.driver.wake_all(&mut wakers);
+        self.is_dispatching.set(false);
+        self.wakers.set(wakers);
+        self.announce();
+        true
+    }
+
+    /// Sleeps until there is work. Returns the right to search for it, if somebody gave it.
+    fn sleep<'a>(&'a self, searching: Option<Searching<'a>>) -> Option<Searching<'a>> {
+        let asleep = self.shared.idle.sleep(self.index, searching);
+        while !self.shared.has_work()
+            && self.local.is_empty()
+            && !self.shared.ending.has_begun()
+            && !asleep.is_chosen()
+        {
+            self.park();
+        }
+        let searching = asleep.wake();
+        self.shared.monitor.worker_woke();
+        searching
+    }
+
+    fn park(&self) {
+        life::rest();
+        if !self.turn(Turn::Sleep) {
+            self.remote().parker.park();
+        }
+    }
+
+    /// Cancels what is left in its own queue; the last worker to come here cancels all the rest.
+    fn drain(&self) {
+        self.drain_queue();
+        if self.shared.ending.leave() {
+            self.drain_runtime();
+        }
+    }
+
+    fn drain_queue(&self) {
+        while let Some(task) = self.local.pop(&self.remote().queue) {
+            poll::refuse(task, Some(&self.shared.owned));
+        }
+    }
+
+    /// Cancels every task of the runtime; nobody else runs tasks any more.
+    ///
+    /// A task that some other thread is just waking is waited for: that thread will queue it.
+    pub(crate) fn drain_runtime(&self) {
+        loop {
+            self.drain_queue();
+            while let Some(task) = self.shared.inject.pop(self.index) {
+                poll::refuse(task, Some(&self.shared.owned));
+                self.drain_queue();
+            }
+            let asleep = self.shared.idle.sleep(self.index, None);
+            if self.shared.owned.is_empty() && self.shared.inject.is_empty() {
+                Searching::end_any(asleep.wake());
+                return;
+            }
+            if self.shared.inject.is_empty() && !asleep.is_chosen() {
+                self.remote().parker.park();
+            }
+            Searching::end_any(asleep.wake());
+        }
+    }
+
+    /// Runs tasks, and `root` each time it is woken, until `root` is ready: the loop of the
+    /// current-thread flavour.
+    pub(crate) fn run_until<R>(&self, mut root: impl FnMut() -> Poll<R>) -> R {
+        loop {
+            if let Poll::Ready(output) = root() {
+                return output;
+            }
+            // The root has its turn as often as the injector.
+            let mut is_idle = false;
+            for _ in 0..self.shared.config.inject_interval_ticks {
+                match self.next() {
+                    Some(task) => self.execute(task),
+                    None => {
+                        is_idle = true;
+                        break;
+                    }
+                }
+            }
+            if is_idle {
+                self.rest();
+            }
+        }
+    }
+
+    /// Sleeps until there is something to do, once: the current-thread flavour.
+    fn rest(&self) {
+        let asleep = self.shared.idle.sleep(self.index, None);
+        if self.shared.inject.is_empty() && self.local.is_empty() && !self.skip_time() {
+            self.park();
+        }
+        Searching::end_any(asleep.wake());
+    }
+
+    /// If the clock stands and nothing else can happen, moves it to the next timer. Says whether
+    /// something was made ready, or may have been.
+    fn skip_time(&self) -> bool {
+        let timers = &self.shared.driver.timers;
+        if !timers.clock.is_paused() || self.shared.blocking.is_busy() {
+            return false;
+        }
+        self.glance();
+        if !self.local.is_empty() || !self.shared.inject.is_empty() {
+            return true;
+        }
+        if self.remote().parker.take() {
+            return true;
+        }
+        let Some(next_ns) = timers.next_deadline_ns() else { return false };
+        let ahead = next_ns.saturating_sub(timers.clock.now_ns());
+        timers.clock.advance(Duration::from_nanos(ahead));
+        self.glance();
+        true
+    }
+}

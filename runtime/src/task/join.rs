@@ -1,0 +1,135 @@
+//! Waits for a task, or gives it up.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::hooks::AsyncId;
+use crate::scheduler;
+use crate::task::cell::{JoinRef, TaskRef};
+use crate::task::error::JoinError;
+
+/// Waits for the output of a task.
+///
+/// Dropping it detaches the task, which goes on running.
+///
+/// # Errors
+/// Its output is a [`JoinError`] if the task panicked, was aborted, or ended with its runtime.
+///
+/// # Panics
+/// If it is polled after it has returned the output.
+///
+/// # Cancel safety
+/// Safe: it may be awaited by `&mut`, again and again.
+///
+/// # Hooks
+/// Emits nothing itself. By the time it returns, the task has emitted all its events.
+///
+/// # Examples
+/// ```
+/// let runtime = forebear::runtime::Runtime::new()?;
+/// let handle = runtime.spawn(async { 6 * 7 });
+/// assert_eq!(runtime.block_on(handle)?, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct JoinHandle<T> {
+    id: AsyncId,
+    join: JoinRef<T>,
+}
+
+impl<T> JoinHandle<T> {
+    pub(crate) fn new(id: AsyncId, join: JoinRef<T>) -> JoinHandle<T> {
+        JoinHandle { id, join }
+    }
+
+    /// Returns the task's id.
+    #[must_use]
+    pub fn id(&self) -> AsyncId {
+        self.id
+    }
+
+    /// Gives the task up: its future is dropped the next time it would run, on a worker.
+    ///
+    /// A task that is complete, or completes in the poll that is running, is not affected. A
+    /// closure given to `spawn_blocking` can be aborted only before it has started.
+    pub fn abort(&self) {
+        abort(self.join.task());
+    }
+
+    /// Returns something that can give the task up, and does not keep its output.
+    #[must_use]
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle { id: self.id, task: self.join.task().clone() }
+    }
+
+    /// Says whether the task is complete.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.join.task().state().load().is_complete()
+    }
+}
+
+impl<T> Unpin for JoinHandle<T> {}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let join = &mut self.join;
+        let is_complete = join.task().state().load().is_complete();
+        if !is_complete && join.leave_waker(cx.waker()) {
+            return Poll::Pending;
+        }
+        match join.take_output() {
+            Some(output) => Poll::Ready(output),
+            None => panic!("a JoinHandle was polled after it had returned the output"),
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.join.task().state().load();
+        f.debug_struct("JoinHandle").field("id", &self.id).field("state", &state).finish()
+    }
+}
+
+/// Gives a task up: see [`JoinHandle::abort`].
+#[derive(Clone)]
+pub struct AbortHandle {
+    id: AsyncId,
+    task: TaskRef,
+}
+
+impl AbortHandle {
+    /// Returns the task's id.
+    #[must_use]
+    pub fn id(&self) -> AsyncId {
+        self.id
+    }
+
+    /// Gives the task up: see [`JoinHandle::abort`].
+    pub fn abort(&self) {
+        abort(&self.task);
+    }
+
+    /// Says whether the task is complete.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.task.state().load().is_complete()
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.task.state().load();
+        f.debug_struct("AbortHandle").field("id", &self.id).field("state", &state).finish()
+    }
+}
+
+fn abort(task: &TaskRef) {
+    if let Some(task) = task.abort() {
+        scheduler::schedule(task);
+    }
+}

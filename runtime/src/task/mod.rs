@@ -1,0 +1,30 @@
+//! Defines what a task is: one allocation, whose header is the same for all.
+//!
+//! | field        | touched by                                          | when                         |
+//! |--------------|-----------------------------------------------------|------------------------------|
+//! | `state`      | everybody                                           | always: it is atomic         |
+//! | `life`       | the spawner, then whoever runs the task             | until `destroy`              |
+//! | `stage`      | whoever runs the task, then the join handle         | the output changes hands     |
+//! | `place`      | whoever runs the task                               | from its first pending poll  |
+//! | `join_waker` | the join handle, or the finisher                    | as the state says            |
+//!
+//! A task is run by whoever holds it `RUNNING`; abort and the end of a runtime go through a queue
+//! like any wake, so nobody else is ever inside a task. It ends (`destroy`) when it is complete;
+//! its memory goes with the last reference, which may be much later.
+
+pub(crate) mod state; // what may be done with it
+pub(crate) mod cell; // how it lies in memory
+pub(crate) mod waker; // how it is woken
+pub(crate) mod owned; // where live ones are found
+pub(crate) mod poll; // how it is run
+mod error; // why it has no output
+mod join; // who waits for it
+mod builder; // what can be said about it before it begins
+mod yielding; // how it lets others go first
+
+pub use crate::hooks::AsyncId as Id;
+pub use crate::spawn::{spawn, spawn_blocking, spawn_root};
+pub use builder::Builder;
+pub use error::JoinError;
+pub use join::{AbortHandle, JoinHandle};
+pub use yielding::{YieldNow, yield_now};
