@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::config::{Config, Flavor, WORKERS_MAX};
 use crate::hooks::{AsyncHook, EnableError, HookBuilder, RuntimeId};
 use crate::runtime::{Kept, Runtime};
+use crate::task::UnhandledPanic;
 
 /// Builds a runtime.
 ///
@@ -49,7 +50,7 @@ impl Builder {
         if flavor == Flavor::MultiThread {
             config.workers = default_workers();
         }
-        Builder { config, hooks: Vec::new(), facade: crate::facade::Options::default() }
+        Builder { config, hooks: Vec::new(), facade: crate::facade::Options::new() }
     }
 
     /// Sets the number of workers, from 1 to 1024. The current-thread flavour always has one.
@@ -127,6 +128,13 @@ impl Builder {
     /// current-thread flavour only.
     pub fn start_paused(mut self, is_paused: bool) -> Builder {
         self.config.is_paused_at_start = is_paused && self.config.flavor == Flavor::CurrentThread;
+        self
+    }
+
+    /// Says what happens when a task panics that nobody waits for: a line on standard error names
+    /// it, without this.
+    pub fn unhandled_panic(mut self, policy: UnhandledPanic) -> Builder {
+        self.config.unhandled_panic = policy;
         self
     }
 

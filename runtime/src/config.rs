@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::task::UnhandledPanic;
+
 /// A worker looks at the injector every this many ticks even while its own queue has work, so
 /// that a task spawned from outside waits for at most so many polls.
 ///
@@ -41,6 +43,7 @@ pub(crate) struct Config {
     pub(crate) inject_interval_ticks: u32,
     pub(crate) event_interval_ticks: u32,
     pub(crate) is_paused_at_start: bool,
+    pub(crate) unhandled_panic: UnhandledPanic,
     pub(crate) on_thread_start: Option<Callback>,
     pub(crate) on_thread_stop: Option<Callback>,
 }
@@ -57,6 +60,7 @@ impl Config {
             inject_interval_ticks: INJECT_INTERVAL_TICKS,
             event_interval_ticks: EVENT_INTERVAL_TICKS,
             is_paused_at_start: false,
+            unhandled_panic: UnhandledPanic::default(),
             on_thread_start: None,
             on_thread_stop: None,
         }

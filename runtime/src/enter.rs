@@ -7,7 +7,8 @@ use crate::handle::Handle;
 use crate::scheduler::Worker;
 
 thread_local! {
-    static HANDLE: RefCell<Option<Handle>> = const { RefCell::new(None) };
+    /// Counted within the thread, so that looking at it counts nothing that others count too.
+    static HANDLE: RefCell<Option<Rc<Handle>>> = const { RefCell::new(None) };
     static WORKER: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
     /// How many levels of `block_on`, or of a worker's loop, are on the stack.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
@@ -16,11 +17,11 @@ thread_local! {
 /// Makes a runtime the current one of this thread, until it is dropped.
 #[must_use = "the runtime is left when the guard is dropped"]
 pub(crate) struct EnterHandle {
-    outer: Option<Handle>,
+    outer: Option<Rc<Handle>>,
 }
 
 pub(crate) fn handle(handle: Handle) -> EnterHandle {
-    EnterHandle { outer: HANDLE.with(|current| current.borrow_mut().replace(handle)) }
+    EnterHandle { outer: HANDLE.with(|current| current.borrow_mut().replace(Rc::new(handle))) }
 }
 
 impl Drop for EnterHandle {
@@ -32,10 +33,10 @@ impl Drop for EnterHandle {
     }
 }
 
-/// Calls `f` with the runtime that is current, if there is one.
-pub(crate) fn with_handle<R>(f: impl FnOnce(Option<&Handle>) -> R) -> R {
-    let handle = HANDLE.try_with(|current| current.borrow().clone()).ok().flatten();
-    f(handle.as_ref())
+/// Returns the runtime that is current, if there is one.
+#[inline]
+pub(crate) fn current() -> Option<Rc<Handle>> {
+    HANDLE.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
 /// Makes this thread a worker, until it is dropped.

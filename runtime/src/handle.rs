@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::enter;
@@ -68,12 +69,21 @@ impl Handle {
         }
     }
 
+    /// Returns what [`current`](Handle::current) does, without counting the runtime once more.
+    #[track_caller]
+    pub(crate) fn here() -> Rc<Handle> {
+        match enter::current() {
+            Some(handle) => handle,
+            None => panic!("{}", TryCurrentError(())),
+        }
+    }
+
     /// Returns the runtime that this code runs in.
     ///
     /// # Errors
     /// Outside a runtime; the error says what to do.
     pub fn try_current() -> Result<Handle, TryCurrentError> {
-        enter::with_handle(|handle| handle.cloned()).ok_or(TryCurrentError(()))
+        enter::current().map(|handle| Handle::clone(&handle)).ok_or(TryCurrentError(()))
     }
 
     /// Makes the runtime the current one of this thread for as long as the guard lives.

@@ -25,6 +25,7 @@ use crate::task::JoinHandle;
 pub use crate::builder::Builder;
 pub use crate::handle::{EnterGuard, Handle, TryCurrentError};
 pub use crate::metrics::RuntimeMetrics;
+pub use crate::task::UnhandledPanic;
 
 /// Runs tasks. Dropping it ends them all, and waits for what blocks.
 ///

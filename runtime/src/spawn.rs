@@ -39,7 +39,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    spawn_on(Handle::current().shared(), birth::<F>(), future)
+    spawn_on(Handle::here().shared(), birth::<F>(), future)
 }
 
 /// Spawns a task that descends from nobody: it starts with an empty context, without creator and
@@ -59,7 +59,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    spawn_on(Handle::current().shared(), birth::<F>().root(), future)
+    spawn_on(Handle::here().shared(), birth::<F>().root(), future)
 }
 
 /// Runs a closure that blocks on a thread where it may.
@@ -93,7 +93,7 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    spawn_blocking_on(Handle::current().shared(), blocking_birth::<F>(), closure)
+    spawn_blocking_on(Handle::here().shared(), blocking_birth::<F>(), closure)
 }
 
 #[track_caller]

@@ -76,7 +76,7 @@ fn sockets_echo() {
     use std::pin::Pin;
     for runtime in runtimes() {
         runtime.block_on(async {
-            let listener = forebear::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let listener = forebear::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let addr = listener.local_addr().unwrap();
             let server = forebear::spawn(async move {
                 let (mut stream, _) = listener.accept().await.unwrap();

@@ -3,7 +3,10 @@
 use std::sync::mpsc;
 use std::thread;
 
-use forebear_hooks::{Kind, Reason, hook, life::{Birth, Life}};
+use forebear_hooks::{
+    Kind, Reason, hook,
+    life::{Birth, Life},
+};
 
 use crate::support::{Log, alone, resource};
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::thread;
 
 use forebear_hooks::{
-    AsyncHook, AsyncResource, Events, FrameKey, Frame, Inherit, Outcome, Reason, Resource, create_hook,
-    hook, instrument,
+    AsyncHook, AsyncResource, Events, Frame, FrameKey, Inherit, Outcome, Reason, Resource,
+    create_hook, hook, instrument,
 };
 
 use crate::support::{Log, alone, panic_of, panic_quietly, poll, resource};
@@ -85,7 +85,10 @@ fn a_hook_that_panics_in_any_event_is_disabled_and_the_rest_goes_on() {
         );
         let fault = faulty.fault().unwrap();
         assert_eq!((fault.resource_id(), fault.message()), (id, "as planned"));
-        assert_eq!(fault.to_string(), format!("hook panicked in {event} of OTHER {id}: as planned"));
+        assert_eq!(
+            fault.to_string(),
+            format!("hook panicked in {event} of OTHER {id}: as planned")
+        );
     }
 }
 
@@ -252,10 +255,12 @@ fn a_destructor_that_panics_in_an_abandoned_future_is_the_owners_and_the_life_en
         }
     }
     let says = Says;
-    let future = AsyncResource::builder(forebear_hooks::Kind::FUTURE).name("f").build().instrument(async move {
-        let _says = &says;
-        std::future::pending::<()>().await;
-    });
+    let future = AsyncResource::builder(forebear_hooks::Kind::FUTURE).name("f").build().instrument(
+        async move {
+            let _says = &says;
+            std::future::pending::<()>().await;
+        },
+    );
     let carried = panic_of(move || drop(Box::pin(future)));
     assert_eq!(carried, Some("of a future's destructor"));
     assert_eq!(log.take(), "x.init f, x.before f, x.after f, x.destroy f Cancelled");

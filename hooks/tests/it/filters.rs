@@ -68,20 +68,16 @@ fn under_follows_what_the_root_creates_from_now_on_and_its_descendants() {
     let grandchild = child.run_in_async_scope(|| resource("grandchild"));
     // It was there before the hook, and so is no part of what the root creates from now on.
     drop(old_child.run_in_async_scope(|| resource("of old child")));
-    drop(root.run_in_async_scope(|| AsyncResource::builder(Kind::OTHER).name("root").root().build()));
-    drop(resource("elsewhere"));
-    assert_eq!(
-        log.take(),
-        "x.init child, x.before child, x.init grandchild, x.after child"
+    drop(
+        root.run_in_async_scope(|| AsyncResource::builder(Kind::OTHER).name("root").root().build()),
     );
+    drop(resource("elsewhere"));
+    assert_eq!(log.take(), "x.init child, x.before child, x.init grandchild, x.after child");
     drop((root, old_child, grandchild));
     assert_eq!(log.take(), "x.destroy grandchild Dropped");
     // The root is gone, its subtree is not.
     drop(child.run_in_async_scope(|| resource("later")));
-    assert_eq!(
-        log.take(),
-        "x.before child, x.init later, x.after child, x.destroy later Dropped"
-    );
+    assert_eq!(log.take(), "x.before child, x.init later, x.after child, x.destroy later Dropped");
     drop(hook);
 }
 
@@ -97,7 +93,10 @@ fn a_filter_of_kinds_does_not_cut_a_subtree() {
 }
 
 /// Counts inits by the kind that says what they are.
-fn counter(kind: Kind, share: f64) -> (forebear_hooks::HookHandle<forebear_hooks::Closures>, Arc<AtomicU32>) {
+fn counter(
+    kind: Kind,
+    share: f64,
+) -> (forebear_hooks::HookHandle<forebear_hooks::Closures>, Arc<AtomicU32>) {
     let count = Arc::new(AtomicU32::new(0));
     let counting = count.clone();
     let hook = hook()
@@ -188,7 +187,8 @@ fn roots_and_declared_flow_roots_are_drawn_for() {
     let log = Log::new();
     let _hook = log.hook("x").sample(1.0).enable().unwrap();
     let birth = |name| Birth::new(Kind::TASK, || "task").name(name);
-    let lives = [birth("task"), birth("flow root").flow_root(), birth("root").root()].map(Life::begin);
+    let lives =
+        [birth("task"), birth("flow root").flow_root(), birth("root").root()].map(Life::begin);
     assert_eq!(log.take(), "x.init flow root, x.init root");
     assert_eq!(lives.map(|life| life.resource().is_flow_root()), [false, true, true]);
 }

@@ -138,9 +138,9 @@ fn a_hook_enabled_in_before_of_another_hears_neither_that_before_nor_its_after()
     let enabling = {
         let (log, made) = (log.clone(), made.clone());
         hook().before(move |_| {
-            made.lock().unwrap().get_or_insert_with(|| {
-                log.hook("late").attach_existing().enable().unwrap()
-            });
+            made.lock()
+                .unwrap()
+                .get_or_insert_with(|| log.hook("late").attach_existing().enable().unwrap());
         })
     };
     let _enabling = enabling.enable().unwrap();

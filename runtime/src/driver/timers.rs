@@ -6,10 +6,10 @@
 //!
 //! # Memory ordering
 //!
-//! No deadline is slept through. Registering: PublishNext (`next` of the wheel); fence F1;
-//! ReadUntil (`asleep_until`). Going to sleep: SayAsleep (`asleep_until`); fence F2; ReadNext of
-//! every wheel. Both fences are SeqCst, so one is first: if F1 is, ReadNext sees the deadline; if
-//! F2 is, ReadUntil sees the sleeper, and sets the alarm itself. All accesses are Relaxed: the
+//! No deadline is slept through. Registering: `PublishNext` (`next` of the wheel); fence F1;
+//! `ReadUntil` (`asleep_until`). Going to sleep: `SayAsleep` (`asleep_until`); fence F2; `ReadNext` of
+//! every wheel. Both fences are SeqCst, so one is first: if F1 is, `ReadNext` sees the deadline; if
+//! F2 is, `ReadUntil` sees the sleeper, and sets the alarm itself. All accesses are Relaxed: the
 //! fences order them. The alarm's lock makes *who sets it last* the one who knew the most.
 
 use std::io;

@@ -1,6 +1,6 @@
 //! Joins the runtime with the context layer: the only place of this crate that names it.
 //!
-//! Each side must provide `Options` with `begin(RuntimeId)`, which returns what has to be kept
+//! Each side must provide `Options` with `new()` and `begin(RuntimeId)`, which returns what has to be kept
 //! until the runtime has ended.
 
 #[cfg(feature = "context")]

@@ -4,10 +4,14 @@ use std::any::Any;
 
 use crate::hooks::RuntimeId;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Options;
 
 impl Options {
+    pub(crate) fn new() -> Options {
+        Options
+    }
+
     pub(crate) fn begin(self, _runtime: RuntimeId) -> Box<dyn Any + Send + Sync> {
         Box::new(())
     }

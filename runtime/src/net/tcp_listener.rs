@@ -1,7 +1,7 @@
 //! Accepts TCP connections.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::panic::Location;
@@ -30,7 +30,7 @@ use crate::net::wait::Wait;
 /// use forebear::net::{TcpListener, TcpStream};
 ///
 /// # forebear::runtime::Runtime::new()?.block_on(async {
-/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
 /// let client = forebear::spawn(TcpStream::connect(listener.local_addr()?));
 /// let (stream, _peer) = listener.accept().await?;
 /// assert_eq!(stream.peer_addr()?, client.await??.local_addr()?);
@@ -49,7 +49,9 @@ const BACKLOG: i32 = 1024;
 impl TcpListener {
     /// Binds a socket to the first of these addresses that can be had.
     ///
-    /// A name is looked up on this thread; give an address where that matters.
+    /// It is bound when this is called; the future, which is ready, is there because programs
+    /// that were written for tokio await it. A name is looked up on this thread; give an address
+    /// where that matters.
     ///
     /// # Errors
     /// When none of the addresses can be had.
@@ -57,13 +59,19 @@ impl TcpListener {
     /// # Panics
     /// Outside a runtime.
     #[track_caller]
-    pub fn bind(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        let location = Location::caller();
-        let handle = Handle::current();
+    pub fn bind(addresses: impl ToSocketAddrs) -> Ready<io::Result<TcpListener>> {
+        ready(TcpListener::bind_now(addresses, &Handle::here(), Location::caller()))
+    }
+
+    fn bind_now(
+        addresses: impl ToSocketAddrs,
+        handle: &Handle,
+        location: &'static Location<'static>,
+    ) -> io::Result<TcpListener> {
         let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no address to bind to");
         for address in addresses.to_socket_addrs()? {
             match listen(address) {
-                Ok(listener) => return TcpListener::register(listener, &handle, location),
+                Ok(listener) => return TcpListener::register(listener, handle, location),
                 Err(error) => last = error,
             }
         }

@@ -11,11 +11,11 @@
 //!
 //! # Memory ordering
 //!
-//! No wake is lost. The pusher: PushWork; fence F1 in [`Idle::notify`]; ReadSearching, ReadAsleep.
-//! The sleeper: SayAsleep, EndSearch in [`Idle::sleep`]; fence F2 there; ReadQueues. Both fences
-//! are SeqCst, so one is first. If F1 is: ReadQueues sees PushWork, and the worker does not sleep.
-//! If F2 is: ReadSearching and ReadAsleep see that this worker neither searches nor is awake, and
-//! it, or another sleeper, is woken; unless ReadSearching sees a search of somebody else, who has
+//! No wake is lost. The pusher: `PushWork`; fence F1 in [`Idle::notify`]; `ReadSearching`, `ReadAsleep`.
+//! The sleeper: `SayAsleep`, `EndSearch` in [`Idle::sleep`]; fence F2 there; `ReadQueues`. Both fences
+//! are SeqCst, so one is first. If F1 is: `ReadQueues` sees `PushWork`, and the worker does not sleep.
+//! If F2 is: `ReadSearching` and `ReadAsleep` see that this worker neither searches nor is awake, and
+//! it, or another sleeper, is woken; unless `ReadSearching` sees a search of somebody else, who has
 //! still to sleep and read the queues after F1, or finds other work and passes the search on.
 //! All accesses to the words themselves are Relaxed: the fences order them. What the woken worker
 //! needs to see comes through its parker and the queues.

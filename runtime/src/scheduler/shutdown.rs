@@ -10,8 +10,8 @@
 //! # Memory ordering
 //!
 //! `has_begun` is set with Release before the workers are unparked and read with Acquire; the
-//! parker's token pairs too, so Relaxed would do. `left` counts with AcqRel: the last worker to
-//! leave sees all that the others did.
+//! parker's token pairs too, so Relaxed would do. `staying` counts with Acquire and Release: the
+//! last worker to leave sees all that the others did.
 
 use std::sync::Arc;
 

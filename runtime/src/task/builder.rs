@@ -77,7 +77,7 @@ impl Builder {
         F::Output: Send + 'static,
     {
         let birth = self.say(spawn::birth::<F>().location(Location::caller()));
-        spawn_on(Handle::current().shared(), birth, future)
+        spawn_on(Handle::here().shared(), birth, future)
     }
 
     /// Spawns the task on a runtime.
@@ -102,7 +102,7 @@ impl Builder {
         R: Send + 'static,
     {
         let birth = self.say(spawn::blocking_birth::<F>().location(Location::caller()));
-        spawn_blocking_on(Handle::current().shared(), birth, closure)
+        spawn_blocking_on(Handle::here().shared(), birth, closure)
     }
 
     fn say(self, mut birth: Birth) -> Birth {

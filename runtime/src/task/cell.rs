@@ -211,10 +211,11 @@ impl TaskRef {
 
     /// Frees the task; the count says that this reference was the last.
     fn free_last(self) {
+        let free = self.header().vtable.free;
         let header = self.0;
         mem::forget(self);
         // SAFETY: by I2 nobody else has a reference; by I1 the function fits the cell.
-        unsafe { (header.as_ref().vtable.free)(header) };
+        unsafe { free(header) };
     }
 
     /// Transition 1 by somebody who keeps the reference. Returns one to be queued.
@@ -258,8 +259,11 @@ impl Clone for TaskRef {
 impl Drop for TaskRef {
     fn drop(&mut self) {
         if self.state().drop_refs(1) {
+            // SAFETY: by I2 nobody frees the cell before this thread, which gave up the last
+            // reference.
+            let free = unsafe { self.0.as_ref() }.vtable.free;
             // SAFETY: by I2 nobody else has a reference; by I1 the function fits the cell.
-            unsafe { (self.0.as_ref().vtable.free)(self.0) };
+            unsafe { free(self.0) };
         }
     }
 }
@@ -394,12 +398,14 @@ impl Inside {
         unsafe { (self.0.header().vtable.cancel)(self.0.0, id) };
     }
 
-    /// Drops the output if nobody can take it any more.
-    pub(crate) fn drop_unwanted_output(&self) {
-        if !self.0.state().load().is_joined() {
+    /// Drops the output if nobody can take it any more. Says whether that is so.
+    pub(crate) fn drop_unwanted_output(&self) -> bool {
+        let is_unwanted = !self.0.state().load().is_joined();
+        if is_unwanted {
             // SAFETY: by I4 the stage is the holder's; by I1 the function fits the cell.
             unsafe { (self.0.header().vtable.drop_output)(self.0.0) };
         }
+        is_unwanted
     }
 
     /// Transitions 3 and 4. The first time, `enlist` enters the task into a list, with a reference

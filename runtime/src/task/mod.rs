@@ -17,6 +17,7 @@ pub(crate) mod cell; // how it lies in memory
 pub(crate) mod waker; // how it is woken
 pub(crate) mod owned; // where live ones are found
 pub(crate) mod poll; // how it is run
+mod unhandled; // who hears of a panic that nobody waits for
 mod error; // why it has no output
 mod join; // who waits for it
 mod builder; // what can be said about it before it begins
@@ -27,4 +28,5 @@ pub use crate::spawn::{spawn, spawn_blocking, spawn_root};
 pub use builder::Builder;
 pub use error::JoinError;
 pub use join::{AbortHandle, JoinHandle};
+pub use unhandled::UnhandledPanic;
 pub use yielding::{YieldNow, yield_now};

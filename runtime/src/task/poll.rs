@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use crate::hooks::{Outcome, Reason};
 use crate::task::cell::{Inside, Rested, TaskRef};
 use crate::task::owned::Owned;
+use crate::task::unhandled;
 use crate::task::waker::Borrowed;
 
 /// Polls a task once. Returns it if it is to be queued again.
@@ -52,8 +53,9 @@ fn poll(inside: &Inside) -> Poll<Outcome> {
     let mut cx = Context::from_waker(&waker);
     life.run(|running| {
         let polled = inside.poll(&mut cx, running);
-        if polled.is_ready() {
-            inside.drop_unwanted_output();
+        let is_unwanted = polled.is_ready() && inside.drop_unwanted_output();
+        if is_unwanted && polled == Poll::Ready(Outcome::Panicked) {
+            unhandled::handle(&life.resource());
         }
         polled
     })

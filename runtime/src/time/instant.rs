@@ -19,10 +19,10 @@ impl Instant {
     /// Returns the present.
     #[must_use]
     pub fn now() -> Instant {
-        enter::with_handle(|handle| match handle {
-            Some(handle) => Instant(clock_of(handle).clock.now()),
+        match enter::current() {
+            Some(handle) => Instant(clock_of(&handle).clock.now()),
             None => Instant(std::time::Instant::now()),
-        })
+        }
     }
 
     /// Makes an instant of std's.

@@ -70,6 +70,7 @@ pub enum MissedTickBehavior {
 }
 
 /// Ticks again and again: see [`interval`].
+#[must_use = "an interval ticks only when it is polled"]
 pub struct Interval {
     entry: Entry,
     life: Life,
