@@ -97,9 +97,8 @@ impl Pool {
     /// The body of a thread.
     fn run(shared: &Arc<Shared>) {
         let _handle = enter::handle(Handle::new(shared.clone()));
-        if let Some(callback) = &shared.config.on_thread_start {
-            callback();
-        }
+        enter::serve_pool_of(shared.id());
+        shared.config.thread_starts();
         let pool = &shared.blocking;
         while let Some((job, is_ending)) = pool.next() {
             if is_ending {
@@ -108,10 +107,12 @@ impl Pool {
                 poll::run_blocking(job);
             }
             pool.inner.lock().running -= 1;
+            // A clock that stands waited for the job: the worker that could move it may sleep.
+            if shared.driver.timers.clock.is_paused() {
+                shared.unpark(0);
+            }
         }
-        if let Some(callback) = &shared.config.on_thread_stop {
-            callback();
-        }
+        shared.config.thread_stops();
         let mut inner = pool.inner.lock();
         inner.threads -= 1;
         if inner.threads == 0 {

@@ -1,10 +1,11 @@
 //! Holds what is fixed when a runtime is built: every knob, once.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::task::UnhandledPanic;
+use crate::task::{UnhandledPanic, cell};
 
 /// A worker looks at the injector every this many ticks even while its own queue has work, so
 /// that a task spawned from outside waits for at most so many polls.
@@ -66,6 +67,17 @@ impl Config {
         }
     }
 
+    /// Says to the user that a thread of the runtime begins. A panic there is the panic hook's
+    /// business; the thread goes on.
+    pub(crate) fn thread_starts(&self) {
+        call(self.on_thread_start.as_ref());
+    }
+
+    /// Says to the user that a thread of the runtime is about to end.
+    pub(crate) fn thread_stops(&self) {
+        call(self.on_thread_stop.as_ref());
+    }
+
     /// Begins a thread of the runtime.
     pub(crate) fn thread(&self, role: &str) -> std::thread::Builder {
         let mut name = self.thread_name.clone();
@@ -77,6 +89,14 @@ impl Config {
         match self.thread_stack_bytes {
             Some(bytes) => thread.stack_size(bytes),
             None => thread,
+        }
+    }
+}
+
+fn call(callback: Option<&Callback>) {
+    if let Some(callback) = callback {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback())) {
+            cell::discard(payload);
         }
     }
 }

@@ -4,12 +4,15 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::handle::Handle;
+use crate::hooks::RuntimeId;
 use crate::scheduler::Worker;
 
 thread_local! {
     /// Counted within the thread, so that looking at it counts nothing that others count too.
     static HANDLE: RefCell<Option<Rc<Handle>>> = const { RefCell::new(None) };
     static WORKER: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
+    /// The runtime for whose blocking pool this thread works.
+    static POOL_OF: Cell<Option<RuntimeId>> = const { Cell::new(None) };
     /// How many levels of `block_on`, or of a worker's loop, are on the stack.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
@@ -70,6 +73,16 @@ pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
         (_, Some(f)) => f(None),
         (_, None) => unreachable!("f is called in one of the two places"),
     }
+}
+
+/// Says that this thread works for the blocking pool of a runtime, for the rest of its life.
+pub(crate) fn serve_pool_of(runtime: RuntimeId) {
+    POOL_OF.set(Some(runtime));
+}
+
+/// Says whether this thread works for the blocking pool of a runtime.
+pub(crate) fn serves_pool_of(runtime: RuntimeId) -> bool {
+    POOL_OF.get() == Some(runtime)
 }
 
 /// Says that code of tasks runs above here, which must not block.

@@ -202,8 +202,11 @@ impl Runtime {
                 return;
             }
         }
-        shared.finish_ending();
-        shared.blocking.wait(until.map(|until| until.saturating_duration_since(Instant::now())));
+        // A job of the pool that ends its runtime cannot wait for itself.
+        if !enter::serves_pool_of(shared.id()) {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            shared.blocking.wait(left);
+        }
     }
 }
 
@@ -239,15 +242,11 @@ fn start_worker(shared: &Arc<Shared>, worker: Worker) -> io::Result<thread::Join
     let worker = Mutex::new(Some(worker));
     shared.config.thread("").spawn(move || {
         let _handle = enter::handle(Handle::new(theirs.clone()));
-        if let Some(callback) = &theirs.config.on_thread_start {
-            callback();
-        }
+        theirs.config.thread_starts();
         if let Some(worker) = worker.lock().take() {
             Rc::new(worker).run();
         }
-        if let Some(callback) = &theirs.config.on_thread_stop {
-            callback();
-        }
+        theirs.config.thread_stops();
     })
 }
 

@@ -55,7 +55,8 @@ impl Shared {
         self.blocking.begin_ending();
     }
 
-    /// After step 2: nobody will report anything any more.
+    /// After step 2: nobody will report anything any more, which those who still wait for a socket
+    /// of this runtime, somewhere else, are told.
     pub(crate) fn finish_ending(&self) {
         self.driver.reactor.close();
         self.driver.timers.drain();

@@ -266,6 +266,7 @@ impl Worker {
             let asleep = self.shared.idle.sleep(self.index, None);
             if self.shared.owned.is_empty() && self.shared.inject.is_empty() {
                 Searching::end_any(asleep.wake());
+                self.shared.finish_ending();
                 return;
             }
             if self.shared.inject.is_empty() && !asleep.is_chosen() {
