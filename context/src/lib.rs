@@ -1,1 +1,34 @@
 //! Carries values with the work, and keeps the map of it.
+//!
+//! The values live in the frame of a resource, which is taken over by what the resource creates:
+//! setting one copies the frame, passing it on costs a pointer. The map is a hook like any user's.
+//!
+//! ```
+//! use forebear_context::{AsyncLocal, Snapshot};
+//!
+//! static USER: AsyncLocal<&str> = AsyncLocal::named("user");
+//!
+//! let later = USER.sync_scope("ada", || Snapshot::capture().bind_once(|()| USER.get()));
+//! assert_eq!(USER.get(), None);
+//! assert_eq!(later(()), Some("ada"));
+//! ```
+//!
+//! Read the modules in this order.
+
+#![forbid(unsafe_code)]
+
+mod scope; // a future in another frame
+mod local; // one value
+mod snapshot; // all values
+pub mod fields; // the business context
+mod flow; // one unit of business work
+pub mod tracker; // the map of what is alive
+mod lineage; // what is gone and not forgotten
+pub mod inspect; // the same, to look at
+pub mod testing; // checks for tests
+
+pub use fields::flow_id;
+pub use flow::{Flow, FlowBuilder, flow};
+pub use local::{AsyncLocal, LocalGuard, NotInContext, OwnedAsyncLocal};
+pub use scope::Scope;
+pub use snapshot::Snapshot;

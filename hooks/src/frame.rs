@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use crate::kind::Kind;
+
 /// Says which new resources take a value over from the frame they are created in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Inherit {
@@ -62,6 +64,15 @@ pub(crate) enum Heir {
 }
 
 impl Heir {
+    /// How a resource of this kind stands to what creates it, unless more is said.
+    pub(crate) fn of(kind: Kind) -> Heir {
+        match kind {
+            Kind::TASK | Kind::BLOCKING => Heir::OtherTask,
+            Kind::TCP_LISTENER | Kind::UNIX_LISTENER | Kind::INTERVAL => Heir::Recurring,
+            _ => Heir::SameTask,
+        }
+    }
+
     const ALL: [Heir; 3] = [Heir::SameTask, Heir::OtherTask, Heir::Recurring];
 }
 
@@ -207,6 +218,12 @@ impl Frame {
         }
         let heirs = [const { OnceLock::new() }; 3];
         Frame(Some(Arc::new(Inner { entries, deadline, heirs, partial })))
+    }
+
+    /// Returns what a resource of this kind, made in this frame, takes over.
+    #[must_use]
+    pub fn inherited_by(&self, kind: Kind) -> Frame {
+        self.inherit(Heir::of(kind))
     }
 
     /// Returns what a new resource takes over: one pointer, however many values there are.

@@ -64,11 +64,6 @@ impl Birth {
     /// Begins a description. `label` gives the name of the resource's code, if it gets no name.
     #[track_caller]
     pub fn new(kind: Kind, label: fn() -> &'static str) -> Birth {
-        let heir = match kind {
-            Kind::TASK | Kind::BLOCKING => Heir::OtherTask,
-            Kind::TCP_LISTENER | Kind::UNIX_LISTENER | Kind::INTERVAL => Heir::Recurring,
-            _ => Heir::SameTask,
-        };
         Birth {
             kind,
             label,
@@ -77,7 +72,7 @@ impl Birth {
             trigger: None,
             link: None,
             runtime: None,
-            context: Context::Inherit(heir),
+            context: Context::Inherit(Heir::of(kind)),
             is_flow_root: kind == Kind::FLOW,
             is_root: false,
         }
@@ -107,7 +102,7 @@ impl Birth {
         self
     }
 
-    /// Says to which runtime it belongs.
+    /// Says to which runtime it belongs, if not to that of what is running.
     pub fn runtime(mut self, runtime: RuntimeId) -> Birth {
         self.runtime = Some(runtime);
         self
@@ -308,7 +303,8 @@ fn conceive(birth: Birth, parent: Option<&Record>) -> Record {
     let creator_id = creator.map(|creator| creator.id);
     let caused = || if birth.is_root { None } else { current::stated_trigger().or(creator_id) };
     record.trigger = birth.trigger.or_else(caused);
-    record.runtime = birth.runtime;
+    // What is made by code of a runtime, and does not say otherwise, belongs to that runtime.
+    record.runtime = birth.runtime.or_else(|| parent.and_then(|parent| parent.runtime));
     record.frame = match birth.context {
         Context::Inherit(heir) => current::with_frame(|frame| frame.inherit(heir)),
         Context::Given(frame) => frame,

@@ -251,6 +251,33 @@ pub(crate) fn rest() {
     drop(COPY.try_with(Cell::take).ok().flatten());
 }
 
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{HOOKS_MAX, Registry};
+    use crate::events::Events;
+    use crate::filter::Filter;
+    use crate::hook::Closures;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_registry_that_has_run_out_of_epochs_or_slots_says_so() {
+        let registry = Registry::new();
+        let enable =
+            || registry.enable(Arc::new(Closures::default()), Events::NONE, Filter::default());
+        let hooks: Vec<_> = (0..HOOKS_MAX).map(|_| enable().unwrap()).collect();
+        assert!(enable().is_err_and(|refused| refused.is_full()));
+        assert!(registry.disable(&hooks[5]));
+        assert!(!registry.disable(&hooks[5]));
+        assert_eq!(enable().unwrap().slot, 5);
+
+        assert!(registry.disable(&hooks[6]));
+        registry.list.lock().epoch = u32::MAX;
+        let refused = enable().err().unwrap();
+        assert!(!refused.is_full());
+        assert_eq!(refused.to_string(), "hooks were enabled 2^32 times in this process");
+    }
+}
+
 #[cfg(all(test, loom))]
 mod model {
     use super::REGISTRY;

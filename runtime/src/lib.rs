@@ -47,5 +47,8 @@ pub mod interop; // other people's traits
 mod facade; // the context layer, joined
 
 #[cfg(feature = "context")]
-pub use facade::*;
+pub use facade::{
+    AsyncLocal, Flow, FlowBuilder, Lineage, LocalGuard, NotInContext, OwnedAsyncLocal, Scope,
+    Snapshot, fields, flow, flow_id, inspect, testing, tracker,
+};
 pub use spawn::{spawn, spawn_root};

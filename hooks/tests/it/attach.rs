@@ -2,6 +2,7 @@
 
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use forebear_hooks::{
     Kind, Reason, hook,
@@ -107,7 +108,8 @@ fn the_thread_that_comes_while_init_is_replayed_does_not_deliver() {
         .attach_existing()
         .init(move |r| {
             in_replay.send(()).unwrap();
-            may_go_on.lock().unwrap().recv().unwrap();
+            // A second replay would wait here in vain.
+            may_go_on.lock().unwrap().recv_timeout(Duration::from_secs(10)).unwrap();
             init.write(format_args!("replay {}", r.is_replayed()));
         })
         .before(move |_| before.write("before"))

@@ -40,11 +40,11 @@ fn ids_are_exact_without_hooks() {
 
 #[test]
 fn a_thousand_scopes_nest_and_unwind_in_order() {
-    fn descend(left: &[AsyncResource], log: &Log) {
+    fn descend(left: &[AsyncResource]) {
         let Some((first, rest)) = left.split_first() else { panic_quietly("at the bottom") };
         first.run_in_async_scope(|| {
             assert_eq!(execution_async_id(), Some(first.id()));
-            descend(rest, log);
+            descend(rest);
         });
     }
     let _alone = alone();
@@ -61,7 +61,7 @@ fn a_thousand_scopes_nest_and_unwind_in_order() {
         .after(move |r| after.write(format_args!("-{}", number(r.id()))))
         .enable()
         .unwrap();
-    assert_eq!(panic_of(|| descend(&resources, &log)), Some("at the bottom"));
+    assert_eq!(panic_of(|| descend(&resources)), Some("at the bottom"));
     assert_eq!(execution_async_id(), None);
     let numbers = resources.iter().map(|r| number(r.id())).collect::<Vec<_>>();
     let down = numbers.iter().map(|n| format!("+{n}"));

@@ -39,6 +39,7 @@ enum Step {
     Drop(usize),
     /// Enters a frame that holds this value, after leaving what the guard had entered.
     Enter(usize, u32),
+    /// Leaves what the guard had entered, and looks.
     Leave(usize),
     Forget(usize),
     SyncScope(u32, Vec<Step>),

@@ -1,13 +1,20 @@
 //! Joins the runtime with the context layer: the only place of this crate that names it.
 //!
-//! Each side must provide `Options` with `new()` and `begin(RuntimeId)`, which returns what has to be kept
-//! until the runtime has ended.
+//! Each side must provide `Options` with `new()` and `begin(RuntimeId)`, which returns what has to
+//! be kept until the runtime has ended.
 
+#[cfg(feature = "context")]
+pub mod inspect; // the tree of this runtime
 #[cfg(feature = "context")]
 mod with_context;
 #[cfg(not(feature = "context"))]
 mod without_context;
 
+#[cfg(feature = "context")]
+pub use forebear_context::{
+    AsyncLocal, Flow, FlowBuilder, LocalGuard, NotInContext, OwnedAsyncLocal, Scope, Snapshot,
+    fields, flow, flow_id, testing, tracker,
+};
 #[cfg(feature = "context")]
 pub use with_context::Lineage;
 #[cfg(feature = "context")]

@@ -132,7 +132,10 @@ impl Model {
                 self.top_mut().entered.push(entry);
                 self.guards[*guard] = Some(token);
             }
-            Step::Leave(guard) => self.leave_guard(*guard),
+            Step::Leave(guard) => {
+                self.leave_guard(*guard);
+                self.look("left");
+            }
             Step::Forget(guard) => self.guards[*guard] = None,
             Step::SyncScope(value, steps) => {
                 return self.scoped(self.top().trigger, Values::of(*value), steps);

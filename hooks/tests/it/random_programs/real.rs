@@ -130,8 +130,7 @@ impl Real {
             assert!(hook.fault().is_none(), "{:?}", hook.fault());
         }
         assert_eq!((execution_async_id(), trigger_async_id()), (None, None));
-        let lines = mem::take(&mut *real.shared.lines.lock().unwrap());
-        lines
+        mem::take(&mut *real.shared.lines.lock().unwrap())
     }
 
     fn steps(self: &Rc<Self>, steps: &[Step]) {
@@ -163,7 +162,10 @@ impl Real {
                 self.leave_guard(*guard);
                 self.guards.borrow_mut()[*guard] = Some(frame_of(*value).enter());
             }
-            Step::Leave(guard) => self.leave_guard(*guard),
+            Step::Leave(guard) => {
+                self.leave_guard(*guard);
+                self.look("left");
+            }
             Step::Forget(guard) => mem::forget(self.guards.borrow_mut()[*guard].take()),
             Step::SyncScope(value, steps) => frame_of(*value).sync_scope(|| self.steps(steps)),
             Step::WithTrigger(place, steps) => {

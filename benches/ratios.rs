@@ -1,0 +1,304 @@
+//! Asks how forebear stands beside its peers: runs all rows of each program in turns, and prints
+//! the tables of `docs/PERFORMANCE.md`.
+//!
+//! ```text
+//! cargo bench -p forebear-benches --bench ratios -- [--rounds N] [--workers N] [--only NAME,…]
+//!     [--rows NAME,…] [--json]
+//! ```
+//!
+//! A machine that others use, too, is fast in one minute and slow in the next. So each round runs
+//! every row once, in an order that changes, and rows are compared within their round. Each
+//! measurement has a process of its own, because hooks and the id map are the process's, and
+//! because memory that one runtime has left behind would be a gift to the next.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::process::{Command, ExitCode};
+
+use forebear_benches::{Row, Work};
+use rustix::time::{ClockId, clock_gettime};
+
+/// An odd number, so that there is a median, and enough of them for quartiles.
+const ROUNDS: usize = 9;
+
+const WORKERS: usize = 2;
+
+/// The first run of a program finds cold memory: one with this part of the operations goes before.
+const WARM_UP_PART: u64 = 4;
+
+/// How many tasks are held to see what one takes in memory.
+const HELD_TASKS: u64 = 1_000_000;
+
+/// The measurement that is no program: resident bytes per task that waits.
+const IDLE_MEMORY: &str = "idle_memory";
+
+/// What one measurement found.
+#[derive(Clone, Copy)]
+struct Sample {
+    /// Nanoseconds per operation; bytes per task for the memory.
+    cost: f64,
+    /// Nanoseconds of processor time per operation, on all threads.
+    cpu: f64,
+}
+
+struct Options {
+    rounds: usize,
+    workers: usize,
+    questions: Vec<&'static str>,
+    rows: Vec<Row>,
+    is_json: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let answered = match arguments.first().map(String::as_str) {
+        Some("--measure") => measure(&arguments[1..]),
+        _ => Options::parse(&arguments).and_then(|options| run(&options)),
+    };
+    match answered {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // If standard error is closed there is nobody to tell.
+            let _ = writeln!(io::stderr(), "ratios: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> Result<Options, String> {
+        let mut options = Options {
+            rounds: ROUNDS,
+            workers: WORKERS,
+            questions: questions(),
+            rows: Row::ALL.to_vec(),
+            is_json: false,
+        };
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            let mut value = || rest.next().ok_or(format!("{argument} needs a value"));
+            match argument.as_str() {
+                "--rounds" => options.rounds = number::<usize>(value()?)?.max(1),
+                "--workers" => options.workers = number::<usize>(value()?)?.max(1),
+                "--only" => {
+                    options.questions = list(value()?, |name| question(name))?;
+                }
+                "--rows" => options.rows = list(value()?, |name| row(name))?,
+                "--json" => options.is_json = true,
+                // Cargo says so to every bench.
+                "--bench" => {}
+                other => return Err(format!("there is no option {other}")),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// The name of everything that can be asked for.
+fn questions() -> Vec<&'static str> {
+    Work::ALL.iter().map(|work| work.name()).chain([IDLE_MEMORY]).collect()
+}
+
+fn question(name: &str) -> Result<&'static str, String> {
+    let known = questions();
+    let found = known.iter().find(|known| **known == name).copied();
+    found.ok_or_else(|| format!("{name} is none of {}", known.join(", ")))
+}
+
+fn row(name: &str) -> Result<Row, String> {
+    let found = Row::ALL.into_iter().find(|row| row.name() == name);
+    found.ok_or_else(|| format!("{name} is none of {}", Row::ALL.map(Row::name).join(", ")))
+}
+
+fn list<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    text.split(',').map(parse).collect()
+}
+
+fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| format!("{text} is no number"))
+}
+
+/// The child: measures one program on one row.
+fn measure(arguments: &[String]) -> Result<(), String> {
+    let [what, on, workers] = arguments else { return Err("--measure needs three values".into()) };
+    let stage = row(on)?.start(number(workers)?);
+    let sample = match Work::ALL.into_iter().find(|work| work.name() == what) {
+        Some(work) => {
+            stage.run(work, work.operations() / WARM_UP_PART);
+            let before = cpu_ns();
+            let (done, time) = stage.run(work, work.operations());
+            let per = |ns: f64| ns / done as f64;
+            Sample { cost: per(time.as_nanos() as f64), cpu: per(cpu_ns() - before) }
+        }
+        None => {
+            let before = resident_bytes()?;
+            stage.hold(HELD_TASKS);
+            let bytes = resident_bytes()? - before;
+            Sample { cost: bytes / HELD_TASKS as f64, cpu: 0.0 }
+        }
+    };
+    say(&format!("{} {}\n", sample.cost, sample.cpu))?;
+    // The end of a runtime that holds many tasks is not what was asked for.
+    std::process::exit(0);
+}
+
+fn cpu_ns() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
+}
+
+fn resident_bytes() -> Result<f64, String> {
+    let text = fs::read_to_string("/proc/self/status").map_err(|error| error.to_string())?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next());
+    let kib: f64 = number(kib.ok_or("the system does not say what is resident")?)?;
+    Ok(kib * 1024.0)
+}
+
+/// The parent: has everything measured in turns.
+fn run(options: &Options) -> Result<(), String> {
+    let mut report = Report::new(options);
+    for (at, question) in options.questions.iter().enumerate() {
+        for round in 0..options.rounds {
+            for turn in 0..options.rows.len() {
+                let row = (round + turn) % options.rows.len();
+                let sample = ask(question, options.rows[row], options.workers)?;
+                report.samples[at][row].push(sample);
+            }
+        }
+        // One by one, so that who watches sees how far it is.
+        if !options.is_json {
+            say(&report.lines(at))?;
+        }
+    }
+    if options.is_json { say(&report.json()) } else { Ok(()) }
+}
+
+fn ask(question: &str, row: Row, workers: usize) -> Result<Sample, String> {
+    let program = env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = Command::new(program);
+    command.args(["--measure", question, row.name(), &workers.to_string()]);
+    let output = command.output().map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut numbers = text.split_whitespace().map(number::<f64>);
+    match (numbers.next(), numbers.next()) {
+        (Some(cost), Some(cpu)) if output.status.success() => Ok(Sample { cost: cost?, cpu: cpu? }),
+        _ => Err(format!(
+            "{question} on {} failed: {}",
+            row.name(),
+            String::from_utf8_lossy(&output.stderr)
+        )),
+    }
+}
+
+fn say(text: &str) -> Result<(), String> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| error.to_string())
+}
+
+struct Report<'a> {
+    options: &'a Options,
+    /// By question, then by row, then by round.
+    samples: Vec<Vec<Vec<Sample>>>,
+}
+
+/// The median and the quartiles around it.
+struct Spread {
+    low: f64,
+    middle: f64,
+    high: f64,
+}
+
+impl Spread {
+    fn of(values: impl Iterator<Item = f64>) -> Spread {
+        let mut sorted: Vec<f64> = values.collect();
+        sorted.sort_by(f64::total_cmp);
+        let at = |part: usize| sorted[(sorted.len() - 1) * part / 4];
+        Spread { low: at(1), middle: at(2), high: at(3) }
+    }
+}
+
+impl<'a> Report<'a> {
+    fn new(options: &'a Options) -> Report<'a> {
+        let samples = vec![vec![Vec::new(); options.rows.len()]; options.questions.len()];
+        Report { options, samples }
+    }
+
+    fn costs(&self, question: usize, row: usize) -> Spread {
+        Spread::of(self.samples[question][row].iter().map(|sample| sample.cost))
+    }
+
+    fn cpu(&self, question: usize, row: usize) -> Spread {
+        Spread::of(self.samples[question][row].iter().map(|sample| sample.cpu))
+    }
+
+    /// The peer with the smallest median.
+    fn best_peer(&self, question: usize) -> Option<usize> {
+        let peers = (0..self.options.rows.len()).filter(|row| self.options.rows[*row].is_peer());
+        let middle = |row: &usize| self.costs(question, *row).middle;
+        peers.min_by(|a, b| middle(a).total_cmp(&middle(b)))
+    }
+
+    /// The ratio to the best peer, taken round by round.
+    fn ratio(&self, question: usize, row: usize) -> Option<Spread> {
+        let theirs = &self.samples[question][self.best_peer(question)?];
+        let ours = &self.samples[question][row];
+        Some(Spread::of(ours.iter().zip(theirs).map(|(our, their)| our.cost / their.cost)))
+    }
+
+    /// The lines of a table for one question, with the head of the table before the first.
+    fn lines(&self, question: usize) -> String {
+        let mut text = String::new();
+        if question == 0 {
+            text.push_str(
+                "| work | row | ns/op | quartiles | CPU ns/op | × best peer | quartiles |\n",
+            );
+            text.push_str("|---|---|--:|---|--:|--:|---|\n");
+        }
+        for (at, row) in self.options.rows.iter().enumerate() {
+            let (cost, cpu) = (self.costs(question, at), self.cpu(question, at));
+            let name = if at == 0 { self.options.questions[question] } else { "" };
+            // Writing to a string does not fail.
+            let _ = write!(
+                text,
+                "| {name} | {} | {:.0} | {:.0}–{:.0} | {:.0} |",
+                row.name(),
+                cost.middle,
+                cost.low,
+                cost.high,
+                cpu.middle
+            );
+            let ratio = match self.ratio(question, at) {
+                Some(ratio) => {
+                    format!(" {:.2} | {:.2}–{:.2} |\n", ratio.middle, ratio.low, ratio.high)
+                }
+                None => " | |\n".to_owned(),
+            };
+            text.push_str(&ratio);
+        }
+        text
+    }
+
+    /// One line per question and row, for a program that compares two runs.
+    fn json(&self) -> String {
+        let mut text = String::new();
+        for (question, name) in self.options.questions.iter().enumerate() {
+            for (at, row) in self.options.rows.iter().enumerate() {
+                let costs: Vec<String> = self.samples[question][at]
+                    .iter()
+                    .map(|sample| format!("{:.2}", sample.cost))
+                    .collect();
+                let _ = writeln!(
+                    text,
+                    r#"{{"work":"{name}","row":"{}","workers":{},"ns":[{}]}}"#,
+                    row.name(),
+                    self.options.workers,
+                    costs.join(",")
+                );
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,51 @@
+//! Names what the programs need of a runtime, so that each program is written once.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// A runtime that is being measured. Dropping it ends it.
+pub(crate) trait Peer: 'static {
+    /// Waits for a task. Dropping it may cancel the task or not.
+    type Join<T: Send + 'static>: Future<Output = T> + Send + Unpin + 'static;
+
+    /// Spawns from a task of this runtime.
+    fn spawn<F>(future: F) -> Self::Join<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static;
+
+    /// Spawns from a thread that is not the runtime's.
+    fn spawn_from_outside<F>(&self, future: F) -> Self::Join<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static;
+
+    /// Lets the task run without anybody waiting for it.
+    fn detach<T: Send + 'static>(join: Self::Join<T>);
+
+    /// Waits on this thread, which is not the runtime's.
+    fn block_on<F: Future>(&self, future: F) -> F::Output;
+
+    /// Waits for so long.
+    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send + 'static;
+
+    /// Lets other tasks go first, in the runtime's own way.
+    fn yield_now() -> impl Future<Output = ()> + Send + 'static;
+}
+
+/// Waits for a task that does not fail.
+pub(crate) struct Sure<J>(pub(crate) J);
+
+impl<J, T, E> Future for Sure<J>
+where
+    J: Future<Output = Result<T, E>> + Unpin,
+    E: std::fmt::Debug,
+{
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        Pin::new(&mut self.0).poll(cx).map(|result| result.expect("no task of a bench fails"))
+    }
+}

@@ -1,0 +1,11 @@
+//! Shows what is alive, and why: as data, as a tree, as a line of ancestors.
+//!
+//! A snapshot copies what the map has, without stopping anybody, and is rendered later.
+
+pub(crate) mod context; // which values may be shown
+mod snapshot; // what is alive, as data
+mod text; // the same, to read
+
+pub use context::declare_field;
+pub use snapshot::{ResourceInfo, Snapshot, snapshot, snapshot_of};
+pub use text::{LineageText, Tree, lineage, tree_all, tree_of};

@@ -1,0 +1,57 @@
+//! Joins the context layer: each runtime says how much of its lineage is mapped.
+
+use std::any::Any;
+
+use forebear_context::tracker;
+
+use crate::builder::Builder;
+use crate::hooks::RuntimeId;
+
+pub use forebear_context::tracker::Lineage;
+
+#[derive(Debug)]
+pub(crate) struct Options {
+    lineage: Lineage,
+}
+
+impl Options {
+    pub(crate) fn new() -> Options {
+        Options { lineage: Lineage::default() }
+    }
+
+    pub(crate) fn begin(self, runtime: RuntimeId) -> Box<dyn Any + Send + Sync> {
+        tracker::set_lineage(runtime, self.lineage);
+        // Without a free place among the hooks the runtime works, and is not mapped.
+        if self.lineage != Lineage::Off && tracker::ensure_enabled().is_err() {
+            tracker::set_lineage(runtime, Lineage::Off);
+        }
+        Box::new(Mapped(runtime))
+    }
+}
+
+/// Forgets the runtime's choice when it has ended.
+struct Mapped(RuntimeId);
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        tracker::forget(self.0);
+    }
+}
+
+impl Builder {
+    /// Says how much of the lineage of this runtime's resources is kept: all, without this.
+    ///
+    /// ```
+    /// use forebear::{Lineage, runtime::Builder};
+    ///
+    /// let bare = Builder::new_current_thread().lineage(Lineage::Off).build()?;
+    /// bare.block_on(async {
+    ///     assert!(forebear::inspect::tree().is_empty());
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn lineage(mut self, lineage: Lineage) -> Builder {
+        self.facade.lineage = lineage;
+        self
+    }
+}
