@@ -7,6 +7,8 @@
 //! B1. `idle` counts the threads that wait for the bell and have not been promised a job: whoever
 //!     queues a job and finds one takes it out of the count and rings.
 //! B2. A thread leaves the bell with a promise, or takes itself out of the count.
+//! B3. `threads` counts those that will look at the queue once more. A thread that has decided to
+//!     end is out of it at once: whoever queues a job after that begins another.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -20,7 +22,7 @@ use crate::enter;
 use crate::handle::Handle;
 use crate::hooks::life;
 use crate::scheduler::Shared;
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::task::cell::TaskRef;
 use crate::task::poll;
 
@@ -38,6 +40,8 @@ pub(crate) struct Pool {
 struct Inner {
     jobs: VecDeque<TaskRef>,
     threads: usize,
+    /// Threads that look at no queue any more, but have not ended.
+    leaving: usize,
     idle: usize,
     promises: usize,
     /// Jobs that run.
@@ -90,6 +94,7 @@ impl Pool {
         let mut inner = self.inner.lock();
         inner.threads -= 1;
         let jobs = if inner.threads == 0 { std::mem::take(&mut inner.jobs) } else { VecDeque::new() };
+        self.empty.notify_all();
         drop(inner);
         jobs.into_iter().for_each(|job| poll::refuse(job, None));
     }
@@ -114,8 +119,8 @@ impl Pool {
         }
         shared.config.thread_stops();
         let mut inner = pool.inner.lock();
-        inner.threads -= 1;
-        if inner.threads == 0 {
+        inner.leaving -= 1;
+        if inner.are_all_gone() {
             pool.empty.notify_all();
         }
     }
@@ -129,27 +134,27 @@ impl Pool {
                 return Some((job, inner.is_ending));
             }
             if inner.is_ending {
+                inner.leave();
                 return None;
             }
             inner.idle += 1;
             drop(inner);
             life::rest();
             inner = self.inner.lock();
-            let until = Instant::now() + self.keep_alive;
-            while inner.promises == 0 {
-                let left = until.saturating_duration_since(Instant::now());
-                let timed_out;
-                (inner, timed_out) = self.bell.wait_timeout(inner, left);
-                if inner.promises == 0 && (timed_out || inner.is_ending) {
-                    inner.idle -= 1;
-                    if inner.is_ending {
-                        break;
-                    }
-                    return None;
-                }
+            let until = Instant::now().checked_add(self.keep_alive);
+            let mut timed_out = false;
+            while inner.promises == 0 && !inner.is_ending && !timed_out {
+                (inner, timed_out) = wait_until(&self.bell, inner, until);
             }
-            // B2: with a promise, unless the end came without one.
-            inner.promises = inner.promises.saturating_sub(1);
+            if inner.promises > 0 {
+                inner.promises -= 1;
+                continue;
+            }
+            inner.idle -= 1;
+            if timed_out {
+                inner.leave();
+                return None;
+            }
         }
     }
 
@@ -163,18 +168,11 @@ impl Pool {
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> bool {
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut inner = self.inner.lock();
-        while inner.threads > 0 {
-            let Some(until) = until else {
-                inner = self.empty.wait(inner);
-                continue;
-            };
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            (inner, _) = self.empty.wait_timeout(inner, left);
+        let mut timed_out = false;
+        while !inner.are_all_gone() && !timed_out {
+            (inner, timed_out) = wait_until(&self.empty, inner, until);
         }
-        true
+        inner.are_all_gone()
     }
 
     /// Says whether a job waits or runs.
@@ -186,6 +184,32 @@ impl Pool {
     /// Says how many threads there are.
     pub(crate) fn threads(&self) -> usize {
         self.inner.lock().threads
+    }
+}
+
+impl Inner {
+    /// A thread looks at the queue no more (B3).
+    fn leave(&mut self) {
+        self.threads -= 1;
+        self.leaving += 1;
+    }
+
+    fn are_all_gone(&self) -> bool {
+        self.threads + self.leaving == 0
+    }
+}
+
+/// Waits for the bell, or until then. Says also whether the time ran out.
+fn wait_until<'a>(
+    bell: &Condvar,
+    inner: MutexGuard<'a, Inner>,
+    until: Option<Instant>,
+) -> (MutexGuard<'a, Inner>, bool) {
+    match until {
+        None => (bell.wait(inner), false),
+        Some(until) => {
+            bell.wait_timeout(inner, until.saturating_duration_since(Instant::now()))
+        }
     }
 }
 

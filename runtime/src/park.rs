@@ -64,6 +64,19 @@ impl Parker {
         self.take_token()
     }
 
+    /// Says where the thread is about to sleep. `false` if there is a token, which is taken: it
+    /// must not sleep.
+    fn announce(&self, place: u32) -> bool {
+        // Relaxed: who finds the place learns nothing else from it.
+        let announced =
+            self.state.compare_exchange(EMPTY, place, Ordering::Relaxed, Ordering::Relaxed);
+        if announced.is_err() {
+            // A swap, because the next token may come at any moment and must be seen or kept.
+            self.state.swap(EMPTY, Ordering::Acquire);
+        }
+        announced.is_ok()
+    }
+
     /// Sleeps until there is a token, and takes it.
     pub(crate) fn park(&self) {
         if !self.take_token() {
@@ -78,9 +91,7 @@ impl Parker {
 
     fn sleep(&self, until: Option<Instant>) -> bool {
         let mut guard = self.lock.lock();
-        if self.state.swap(ON_BELL, Ordering::Acquire) == TOKEN {
-            // The token came before the swap, which took it.
-            self.state.store(EMPTY, Ordering::Relaxed);
+        if !self.announce(ON_BELL) {
             return true;
         }
         loop {
@@ -105,12 +116,7 @@ impl Parker {
     /// Announces that the thread is about to sleep in the driver. `false` if there is a token,
     /// which is taken: it must not sleep.
     pub(crate) fn begin_in_driver(&self) -> bool {
-        let announced =
-            self.state.compare_exchange(EMPTY, IN_DRIVER, Ordering::AcqRel, Ordering::Relaxed);
-        if announced.is_err() {
-            self.state.swap(EMPTY, Ordering::Acquire);
-        }
-        announced.is_ok()
+        self.announce(IN_DRIVER)
     }
 
     /// Ends what [`begin_in_driver`](Parker::begin_in_driver) began, and takes the token if one

@@ -304,7 +304,8 @@ impl Wake for RootWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.is_woken.store(true, Ordering::Release);
+        // A swap, so that who takes several wakes at once sees what each of them has to show.
+        self.is_woken.swap(true, Ordering::Release);
         let _ = self.parker.unpark();
         if let Some(shared) = &self.worker_of {
             shared.unpark(0);
@@ -403,7 +404,7 @@ impl Core {
             if let Some(borrowed) = self.borrow() {
                 return borrowed.run_until(&mut poll_root);
             }
-            self.waiting.lock().push(waker.clone());
+            self.wait_for_worker(&waker);
             // It may have been given back between the two.
             if self.worker.lock().is_some() {
                 continue;
@@ -413,6 +414,13 @@ impl Core {
             }
             crate::hooks::life::rest();
             waker.parker.park();
+        }
+    }
+
+    fn wait_for_worker(&self, waker: &Arc<RootWaker>) {
+        let mut waiting = self.waiting.lock();
+        if !waiting.iter().any(|known| Arc::ptr_eq(known, waker)) {
+            waiting.push(waker.clone());
         }
     }
 

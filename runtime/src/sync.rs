@@ -3,10 +3,11 @@
 //! The one file of this crate that knows. Each side must provide: `AtomicBool`, `AtomicIsize`,
 //! `AtomicU32`, `AtomicU64`, `AtomicUsize`, `Ordering`, `fence`, `Mutex` (whose `lock` ignores
 //! poisoning: no user code ever runs under one of our locks, so a poisoned one holds nothing half
-//! done) and `Condvar`. Statics stay on std: loom's atomics cannot be made in a constant.
+//! done), `MutexGuard` and `Condvar`. Statics stay on std: loom's atomics cannot be made in a constant.
 
 pub(crate) use imp::{
-    AtomicBool, AtomicIsize, AtomicU32, AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, fence,
+    AtomicBool, AtomicIsize, AtomicU32, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard,
+    Ordering, fence,
 };
 
 #[cfg(not(loom))]
@@ -14,7 +15,7 @@ mod imp {
     use std::sync::{PoisonError, TryLockError};
     use std::time::Duration;
 
-    use std::sync::MutexGuard;
+    pub(crate) use std::sync::MutexGuard;
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicIsize, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
@@ -78,7 +79,7 @@ mod imp {
     use std::sync::PoisonError;
     use std::time::Duration;
 
-    use loom::sync::MutexGuard;
+    pub(crate) use loom::sync::MutexGuard;
     pub(crate) use loom::sync::atomic::{
         AtomicBool, AtomicIsize, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };

@@ -107,13 +107,15 @@ fn a_fault_in_a_replayed_init_ends_it_there() {
 #[test]
 fn a_faulty_hook_frees_its_slot_for_the_next() {
     let _alone = alone();
-    for _ in 0..100 {
-        let faulty = create_hook(Faulty { event: "init", log: Log::new() }).enable().unwrap();
-        drop(resource("a"));
-        assert!(faulty.fault().is_some());
-        // More of them than there are slots, kept for their fault.
-        std::mem::forget(faulty);
-    }
+    // More of them than there are slots, each kept for its fault.
+    let faulty: Vec<_> = (0..100)
+        .map(|_| {
+            let faulty = create_hook(Faulty { event: "init", log: Log::new() }).enable().unwrap();
+            drop(resource("a"));
+            faulty
+        })
+        .collect();
+    assert!(faulty.iter().all(|faulty| faulty.fault().is_some()));
 }
 
 #[test]

@@ -112,13 +112,15 @@ impl Source {
         if let Some(ready) = self.look(direction) {
             return Poll::Ready(ready);
         }
+        // Cloned and dropped outside of the lock: it is foreign code.
+        let waker = cx.waker().clone();
         let mut waiters = self.waiters.lock();
-        let replaced = match waiter {
-            Some(waiter) => waiters.enter(waiter, direction, cx.waker()),
-            None => waiters.enter_one(direction, cx.waker()),
+        let left = match waiter {
+            Some(waiter) => waiters.enter(waiter, direction, waker),
+            None => waiters.enter_one(direction, waker),
         };
         drop(waiters);
-        drop_foreign(replaced);
+        drop_foreign(left);
         match self.look(direction) {
             Some(ready) => Poll::Ready(ready),
             None => Poll::Pending,
@@ -190,34 +192,29 @@ impl Source {
     }
 }
 
+/// Both return the waker that is of no use any more.
 impl Waiters {
-    fn enter_one(&mut self, direction: Direction, waker: &Waker) -> Option<Waker> {
+    fn enter_one(&mut self, direction: Direction, waker: Waker) -> Option<Waker> {
         let place = match direction {
             Direction::Read => &mut self.reader,
             Direction::Write => &mut self.writer,
         };
-        if place.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
-            return None;
-        }
-        place.replace(waker.clone())
+        place.replace(waker)
     }
 
     fn enter(
         &mut self,
         waiter: &mut Waiter,
         direction: Direction,
-        waker: &Waker,
+        waker: Waker,
     ) -> Option<Waker> {
         let known = waiter.0.and_then(|id| self.others.iter_mut().find(|other| other.id == id));
         if let Some(other) = known {
-            if other.waker.will_wake(waker) {
-                return None;
-            }
-            return Some(std::mem::replace(&mut other.waker, waker.clone()));
+            return Some(std::mem::replace(&mut other.waker, waker));
         }
         let id = self.next_id;
         self.next_id += 1;
-        self.others.push(Other { id, direction, waker: waker.clone() });
+        self.others.push(Other { id, direction, waker });
         waiter.0 = Some(id);
         None
     }

@@ -10,8 +10,10 @@
 //! # Memory ordering
 //!
 //! What a task brings along is handed on by the shard's lock. `len` is written under the lock and
-//! read without it, Relaxed: a reader that must not miss a task has a fence before the read, which
-//! pairs with the fence that the pusher has after the push (see `scheduler/idle.rs`).
+//! read without it: a reader that must not miss a task has a fence before the read, which pairs
+//! with the fence that the pusher has after the push (see `scheduler/idle.rs`). Its Release after a
+//! batch was taken pairs with the Acquire in [`Shard::seen_len`]: who misses the batch here finds
+//! it with the worker that took it.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -88,6 +90,18 @@ impl Inject {
         shard.push(&mut shard.queue.lock(), task);
     }
 
+    /// Queues what `take` returns, if anything. It is not called if the runtime is ending.
+    pub(crate) fn push_from(&self, take: impl FnOnce() -> Option<TaskRef>) -> bool {
+        let shard = self.home_shard();
+        let mut queue = shard.queue.lock();
+        let task = if queue.is_closed { None } else { take() };
+        let is_any = task.is_some();
+        if let Some(task) = task {
+            shard.push(&mut queue, task);
+        }
+        is_any
+    }
+
     /// Queues tasks that are known to be ready at once.
     pub(crate) fn push_all(&self, tasks: Vec<TaskRef>) {
         let shard = self.home_shard();
@@ -111,7 +125,7 @@ impl Inject {
         let shards = self.shards.len();
         for turn in 0..shards {
             let shard = &self.shards[(worker + turn) % shards];
-            let len = shard.len.load(Ordering::Relaxed);
+            let len = shard.seen_len();
             if len == 0 {
                 continue;
             }
@@ -142,23 +156,27 @@ impl Inject {
 
     /// Says whether nothing was seen in any shard. Exact only after a fence.
     pub(crate) fn is_empty(&self) -> bool {
-        self.shards.iter().all(|shard| shard.len.load(Ordering::Relaxed) == 0)
+        self.shards.iter().all(|shard| shard.seen_len() == 0)
     }
 
     /// Says about how many tasks wait.
     pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.len.load(Ordering::Relaxed)).sum()
+        self.shards.iter().map(|shard| shard.seen_len()).sum()
     }
 }
 
 impl Shard {
+    fn seen_len(&self) -> usize {
+        self.len.load(Ordering::Acquire)
+    }
+
     fn push(&self, queue: &mut Queue, task: TaskRef) {
         queue.tasks.push_back(task);
         self.len.store(queue.tasks.len(), Ordering::Relaxed);
     }
 
     fn popped(&self, queue: &mut Queue) {
-        self.len.store(queue.tasks.len(), Ordering::Relaxed);
+        self.len.store(queue.tasks.len(), Ordering::Release);
         if queue.tasks.is_empty() && queue.tasks.capacity() > KEPT_TASKS {
             queue.tasks = VecDeque::new();
         }

@@ -19,6 +19,10 @@
 //! still to sleep and read the queues after F1, or finds other work and passes the search on.
 //! All accesses to the words themselves are Relaxed: the fences order them. What the woken worker
 //! needs to see comes through its parker and the queues.
+//!
+//! A searcher that takes along more than it runs, and is not the last, asks nobody: the others will
+//! see it. That is the one promise without a fence: the Release of its [`Searching::end`] pairs with
+//! the Acquire of the later ends, after which those searchers look into every queue, or ask.
 
 use crate::sync::{AtomicIsize, AtomicU64, Ordering, fence};
 
@@ -126,7 +130,7 @@ impl Searching<'_> {
     /// Ends the search. Says whether it was the last: then, if work was found, another worker is
     /// to be asked to search on.
     pub(crate) fn end(self) -> bool {
-        self.0.searching.fetch_sub(1, Ordering::Relaxed) <= 1
+        self.0.searching.fetch_sub(1, Ordering::AcqRel) <= 1
     }
 }
 

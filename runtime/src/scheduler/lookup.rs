@@ -76,8 +76,10 @@ impl Drop for Claim {
 /// Finds a runtime that is alive.
 pub(crate) fn find(id: RuntimeId) -> Option<Arc<Shared>> {
     let slot = slot_of(id).read().unwrap_or_else(PoisonError::into_inner);
-    let runtime = slot.runtime.upgrade()?;
-    (runtime.id() == id).then_some(runtime)
+    let runtime = slot.runtime.upgrade();
+    // This may be the last that keeps the runtime, whose end needs the slot.
+    drop(slot);
+    runtime.filter(|runtime| runtime.id() == id)
 }
 
 #[cfg(all(test, not(loom)))]

@@ -2,14 +2,21 @@
 //!
 //! While all workers are stuck nobody looks at the driver, so the monitor does when nobody has for
 //! a whole interval; a task in the slot of a stuck worker cannot be stolen, so the monitor takes
-//! it out and gives it to the others. It sleeps for good while all workers do, and is woken by the
-//! first of them to wake up.
+//! it out and gives it to the others, and it reminds them of what they could steal. It sleeps for
+//! good while all workers do, and is woken by the first of them to wake up.
+//!
+//! # Invariants
+//! M1. While all workers sleep, one of them sleeps in the driver: the last to look for the driver
+//!     finds it free. So the monitor, which keeps a worker from it by looking at it, sends one of
+//!     them there again.
 //!
 //! # Memory ordering
 //!
-//! `is_asleep` is Relaxed on the worker's side, in a place that has just seen a fence: a worker
-//! that misses it leaves the monitor asleep until the next worker wakes, which delays a rescue but
-//! loses nothing.
+//! Two pairs of fences, all SeqCst. The monitor that goes to sleep: `SayAsleep` (`is_asleep`);
+//! fence; reads who sleeps. A worker that wakes: is no longer among the sleepers; fence; reads
+//! `is_asleep`. One of the fences is first, and the other side sees what was before it. So it is
+//! for M1: the monitor frees the driver; fence; reads who sleeps. A worker says that it sleeps;
+//! fence, in [`Idle::sleep`](super::idle::Idle::sleep); tries to get the driver.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -58,6 +65,7 @@ impl Monitor {
     pub(crate) fn worker_woke(&self) {
         // Relaxed: the monitor only asks whether it changed.
         self.wakes.fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         if self.is_asleep.load(Ordering::Relaxed) && self.is_asleep.swap(false, Ordering::AcqRel) {
             let _ = self.parker.unpark();
         }
@@ -105,11 +113,16 @@ impl Monitor {
     }
 }
 
-/// Takes what the driver has if nobody holds it. A worker that is about to will find it soon.
+/// Takes what the driver has if nobody holds it.
 fn look_at_driver(shared: &Shared, wakers: &mut Vec<Waker>) {
     let Some(mut driver) = shared.driver_core.try_lock() else { return };
     driver.turn(&shared.driver, Turn::Glance, wakers);
     drop(driver);
+    fence(Ordering::SeqCst);
+    if shared.idle.is_everybody_asleep() {
+        // M1: any of them will do.
+        shared.unpark(0);
+    }
     shared.driver.wake_all(wakers);
 }
 
@@ -123,8 +136,11 @@ fn look_at_workers(shared: &Shared, seen: &mut [Seen]) {
         }
         seen.intervals += 1;
         if seen.intervals >= STUCK_INTERVALS {
-            if let Some(task) = shared.remotes[worker].queue.rescue_slot() {
-                shared.push_woken(task);
+            let queue = &shared.remotes[worker].queue;
+            // Under the injector's lock: a task that is on its way is not forgotten by the end.
+            let is_rescued = shared.inject.push_from(|| queue.rescue_slot());
+            if is_rescued || !queue.is_empty() {
+                shared.notify();
             }
         }
     }

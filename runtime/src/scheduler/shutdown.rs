@@ -1,7 +1,8 @@
 //! Ends a runtime: every task is cancelled, then every thread ends.
 //!
 //! 1. The injector refuses new tasks, and the lists of live tasks are closed: whoever comes later
-//!    cancels its task itself. What is listed is doomed, and queued if it was idle.
+//!    cancels its task itself. What is listed is doomed, and queued if it was idle. Only then are
+//!    the workers told.
 //! 2. Workers finish the poll they are in, cancel what is in their own queue, and leave. The last
 //!    to leave cancels all the rest, until no task is listed.
 //! 3. Jobs of the blocking pool that have not started are dropped by the pool; those that run are
@@ -9,8 +10,8 @@
 //!
 //! # Memory ordering
 //!
-//! `has_begun` is set with Release before the workers are unparked and read with Acquire; the
-//! parker's token pairs too, so Relaxed would do. `staying` counts with Acquire and Release: the
+//! `has_begun` is set with Release, after the queues and lists were closed, and read with Acquire:
+//! a worker that leaves because of it finds them closed. `staying` counts with Acquire and Release: the
 //! last worker to leave sees all that the others did.
 
 use std::sync::Arc;
@@ -40,14 +41,13 @@ impl Ending {
 }
 
 impl Shared {
-    /// Step 1. Later calls do nothing.
+    /// Step 1. Several may call it: when it returns, all of it has been done.
     pub(crate) fn begin_ending(self: &Arc<Self>) {
-        if self.ending.has_begun.swap(true, Ordering::AcqRel) {
-            return;
-        }
         self.inject.close();
         let idle = self.owned.stop_all();
         self.inject.push_all(idle);
+        // After that, since the last worker to leave takes both for closed.
+        self.ending.has_begun.store(true, Ordering::Release);
         for worker in 0..self.remotes.len() {
             self.unpark(worker);
         }

@@ -220,11 +220,16 @@ impl Worker {
     /// Sleeps until there is work. Returns the right to search for it, if somebody gave it.
     fn sleep<'a>(&'a self, searching: Option<Searching<'a>>) -> Option<Searching<'a>> {
         let asleep = self.shared.idle.sleep(self.index, searching);
-        while !self.shared.has_work()
-            && self.local.is_empty()
-            && !self.shared.ending.has_begun()
-            && !asleep.is_chosen()
-        {
+        loop {
+            // It may drop what is foreign, which may make tasks ready: before the last look.
+            life::rest();
+            if self.shared.has_work()
+                || !self.local.is_empty()
+                || self.shared.ending.has_begun()
+                || asleep.is_chosen()
+            {
+                break;
+            }
             self.park();
         }
         let searching = asleep.wake();
@@ -233,7 +238,6 @@ impl Worker {
     }
 
     fn park(&self) {
-        life::rest();
         if !self.turn(Turn::Sleep) {
             self.remote().parker.park();
         }
@@ -267,6 +271,8 @@ impl Worker {
             if self.shared.owned.is_empty() && self.shared.inject.is_empty() {
                 Searching::end_any(asleep.wake());
                 self.shared.finish_ending();
+                // Who was told of the end may have spawned something here.
+                self.drain_queue();
                 return;
             }
             if self.shared.inject.is_empty() && !asleep.is_chosen() {
@@ -302,6 +308,8 @@ impl Worker {
 
     /// Sleeps until there is something to do, once: the current-thread flavour.
     fn rest(&self) {
+        // It may drop what is foreign, which may make tasks ready: before the last look.
+        life::rest();
         let asleep = self.shared.idle.sleep(self.index, None);
         if self.shared.inject.is_empty() && self.local.is_empty() && !self.skip_time() {
             self.park();

@@ -2,8 +2,14 @@
 
 use std::fs;
 
-use forebear::inspect;
+use forebear::{inspect, tracker};
 use serde::Serialize;
+
+/// Lets these fields of a flow be shown in the tree: values are shown only if they are declared.
+pub(crate) fn show_fields() {
+    inspect::declare_field("requestId");
+    inspect::declare_field("accountId");
+}
 
 /// Returns all live resources, each under the one that triggered it.
 pub(crate) fn tree() -> String {
@@ -27,7 +33,7 @@ pub(crate) struct Stats {
 /// Counts them.
 pub(crate) fn stats() -> Stats {
     Stats {
-        live_resources: inspect::snapshot().len(),
+        live_resources: tracker::len(),
         resident_bytes: resident_bytes(),
         allocated_bytes: allocated_bytes(),
     }

@@ -51,6 +51,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let config = Config::from_env()?;
+    debug::show_fields();
     let runtime = Builder::new_multi_thread()
         .thread_name("orders")
         .max_blocking_threads(BLOCKING_THREADS_MAX)

@@ -83,7 +83,7 @@ pub(crate) async fn answer(
 async fn answer_in_flow(service: Arc<Service>, route: Route, request: Request<Incoming>) -> Reply {
     let begun = Instant::now();
     let request_id = request_id::of(request.headers());
-    fields::set("requestId", request_id.as_str());
+    fields::set("requestId", request_id.clone());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let answered = dispatch(&service, route, request.into_body()).await;
     let mut reply = answered.unwrap_or_else(|problem| problem.into_reply(&request_id));
@@ -118,7 +118,7 @@ async fn place_order(service: &Service, body: Incoming) -> Result<Reply, Problem
     if let Some(problem) = new.problem() {
         return Err(Problem::bad_request(problem));
     }
-    fields::set("accountId", new.account_id.as_str());
+    fields::set("accountId", new.account_id.clone());
     let reserved = service.shipping.reserve();
     let reserved = reserved.ok_or_else(|| Problem::busy("too many orders wait to be shipped"))?;
     let order = service.store.place(new).await.map_err(failed)?;
@@ -130,7 +130,7 @@ async fn place_order(service: &Service, body: Incoming) -> Result<Reply, Problem
 async fn read_order(service: &Service, id: i64) -> Result<Reply, Problem> {
     let order = service.store.find(id).await.map_err(failed)?;
     let order = order.ok_or_else(|| Problem::not_found("there is no order with this id"))?;
-    fields::set("accountId", order.account_id.as_str());
+    fields::set("accountId", order.account_id.clone());
     Ok(reply::json(StatusCode::OK, &order))
 }
 
