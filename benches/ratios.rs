@@ -4,7 +4,10 @@
 //! ```text
 //! cargo bench -p forebear-benches --bench ratios -- [--rounds N] [--workers N] [--only NAME,…]
 //!     [--rows NAME,…] [--json]
+//! cargo bench -p forebear-benches --bench ratios -- --repeat PROGRAM ROW WORKERS SECONDS
 //! ```
+//!
+//! The second form is for a profiler.
 //!
 //! A machine that others use, too, is fast in one minute and slow in the next. So each round runs
 //! every row once, in an order that changes, and rows are compared within their round. Each
@@ -16,8 +19,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
 use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
 
-use forebear_benches::{Row, Work};
+use forebear_benches::{Row, Stage, Work};
 use rustix::time::{ClockId, clock_gettime};
 
 /// An odd number, so that there is a median, and enough of them for quartiles.
@@ -25,8 +29,8 @@ const ROUNDS: usize = 9;
 
 const WORKERS: usize = 2;
 
-/// The first run of a program finds cold memory: one with this part of the operations goes before.
-const WARM_UP_PART: u64 = 4;
+/// So often a process runs its program; the first run, which finds cold memory, does not count.
+const RUNS: usize = 4;
 
 /// How many tasks are held to see what one takes in memory.
 const HELD_TASKS: u64 = 1_000_000;
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let answered = match arguments.first().map(String::as_str) {
         Some("--measure") => measure(&arguments[1..]),
+        Some("--repeat") => repeat(&arguments[1..]),
         _ => Options::parse(&arguments).and_then(|options| run(&options)),
     };
     match answered {
@@ -83,9 +88,9 @@ impl Options {
                 "--rounds" => options.rounds = number::<usize>(value()?)?.max(1),
                 "--workers" => options.workers = number::<usize>(value()?)?.max(1),
                 "--only" => {
-                    options.questions = list(value()?, |name| question(name))?;
+                    options.questions = list(value()?, question)?;
                 }
-                "--rows" => options.rows = list(value()?, |name| row(name))?,
+                "--rows" => options.rows = list(value()?, row)?,
                 "--json" => options.is_json = true,
                 // Cargo says so to every bench.
                 "--bench" => {}
@@ -126,11 +131,9 @@ fn measure(arguments: &[String]) -> Result<(), String> {
     let stage = row(on)?.start(number(workers)?);
     let sample = match Work::ALL.into_iter().find(|work| work.name() == what) {
         Some(work) => {
-            stage.run(work, work.operations() / WARM_UP_PART);
-            let before = cpu_ns();
-            let (done, time) = stage.run(work, work.operations());
-            let per = |ns: f64| ns / done as f64;
-            Sample { cost: per(time.as_nanos() as f64), cpu: per(cpu_ns() - before) }
+            let runs: Vec<Sample> = (0..RUNS).map(|_| run_once(&*stage, work)).collect();
+            let middle = |of: Clock| Spread::of(runs[1..].iter().map(of)).middle;
+            Sample { cost: middle(WALL), cpu: middle(PROCESSORS) }
         }
         None => {
             let before = resident_bytes()?;
@@ -142,6 +145,31 @@ fn measure(arguments: &[String]) -> Result<(), String> {
     say(&format!("{} {}\n", sample.cost, sample.cpu))?;
     // The end of a runtime that holds many tasks is not what was asked for.
     std::process::exit(0);
+}
+
+fn run_once(stage: &dyn Stage, work: Work) -> Sample {
+    let before = cpu_ns();
+    let (done, time) = stage.run(work, work.operations());
+    let per = |ns: f64| ns / done as f64;
+    Sample { cost: per(time.as_nanos() as f64), cpu: per(cpu_ns() - before) }
+}
+
+/// For a profiler: runs one program on one row again and again.
+fn repeat(arguments: &[String]) -> Result<(), String> {
+    let [what, on, workers, seconds] = arguments else {
+        return Err("--repeat needs a program, a row, a number of workers, and of seconds".into());
+    };
+    let work = Work::ALL.into_iter().find(|work| work.name() == what);
+    let work = work.ok_or_else(|| format!("{what} is no program"))?;
+    let stage = row(on)?.start(number(workers)?);
+    let until = Instant::now() + Duration::from_secs(number(seconds)?);
+    let mut costs = Vec::new();
+    while costs.is_empty() || Instant::now() < until {
+        let (done, time) = stage.run(work, work.operations());
+        costs.push(time.as_nanos() as f64 / done as f64);
+    }
+    let spread = Spread::of(costs.iter().copied());
+    say(&format!("{what} {on}: {:.1} ns, {:.1} to {:.1}\n", spread.middle, spread.low, spread.high))
 }
 
 fn cpu_ns() -> f64 {
@@ -204,6 +232,12 @@ struct Report<'a> {
     samples: Vec<Vec<Vec<Sample>>>,
 }
 
+/// By which clock a cost is looked at.
+type Clock = fn(&Sample) -> f64;
+
+const WALL: Clock = |sample| sample.cost;
+const PROCESSORS: Clock = |sample| sample.cpu;
+
 /// The median and the quartiles around it.
 struct Spread {
     low: f64,
@@ -226,26 +260,19 @@ impl<'a> Report<'a> {
         Report { options, samples }
     }
 
-    fn costs(&self, question: usize, row: usize) -> Spread {
-        Spread::of(self.samples[question][row].iter().map(|sample| sample.cost))
+    /// The spread of what one row costs; `of` says by which clock.
+    fn costs(&self, question: usize, row: usize, of: Clock) -> Spread {
+        Spread::of(self.samples[question][row].iter().map(of))
     }
 
-    fn cpu(&self, question: usize, row: usize) -> Spread {
-        Spread::of(self.samples[question][row].iter().map(|sample| sample.cpu))
-    }
-
-    /// The peer with the smallest median.
-    fn best_peer(&self, question: usize) -> Option<usize> {
+    /// The ratio to the peer with the smallest median, taken round by round.
+    fn ratio(&self, question: usize, row: usize, of: Clock) -> Option<Spread> {
         let peers = (0..self.options.rows.len()).filter(|row| self.options.rows[*row].is_peer());
-        let middle = |row: &usize| self.costs(question, *row).middle;
-        peers.min_by(|a, b| middle(a).total_cmp(&middle(b)))
-    }
-
-    /// The ratio to the best peer, taken round by round.
-    fn ratio(&self, question: usize, row: usize) -> Option<Spread> {
-        let theirs = &self.samples[question][self.best_peer(question)?];
-        let ours = &self.samples[question][row];
-        Some(Spread::of(ours.iter().zip(theirs).map(|(our, their)| our.cost / their.cost)))
+        let middle = |row: &usize| self.costs(question, *row, of).middle;
+        let best = peers.min_by(|a, b| middle(a).total_cmp(&middle(b)))?;
+        let theirs = self.samples[question][best].iter().map(of);
+        let ours = self.samples[question][row].iter().map(of);
+        Some(Spread::of(ours.zip(theirs).map(|(our, their)| our / their)))
     }
 
     /// The lines of a table for one question, with the head of the table before the first.
@@ -253,30 +280,31 @@ impl<'a> Report<'a> {
         let mut text = String::new();
         if question == 0 {
             text.push_str(
-                "| work | row | ns/op | quartiles | CPU ns/op | × best peer | quartiles |\n",
+                "| work | row | ns/op | quartiles | × best peer | quartiles | CPU ns/op | × best |\n\
+                 |---|---|--:|---|--:|---|--:|--:|\n",
             );
-            text.push_str("|---|---|--:|---|--:|--:|---|\n");
         }
         for (at, row) in self.options.rows.iter().enumerate() {
-            let (cost, cpu) = (self.costs(question, at), self.cpu(question, at));
             let name = if at == 0 { self.options.questions[question] } else { "" };
+            let cost = self.costs(question, at, WALL);
+            let ratio = self.ratio(question, at, WALL);
+            let [middle, spread] = ratio.map_or(Default::default(), |ratio| {
+                [format!("{:.2}", ratio.middle), format!("{:.2}–{:.2}", ratio.low, ratio.high)]
+            });
+            let cpu = self.costs(question, at, PROCESSORS).middle;
+            // Memory takes no time.
+            let cpu_ratio = self.ratio(question, at, PROCESSORS).filter(|_| cpu > 0.0);
+            let cpu_text = if cpu > 0.0 { format!("{cpu:.0}") } else { String::new() };
+            let cpu_ratio = cpu_ratio.map_or(String::new(), |ratio| format!("{:.2}", ratio.middle));
             // Writing to a string does not fail.
-            let _ = write!(
+            let _ = writeln!(
                 text,
-                "| {name} | {} | {:.0} | {:.0}–{:.0} | {:.0} |",
+                "| {name} | {} | {:.0} | {:.0}–{:.0} | {middle} | {spread} | {cpu_text} | {cpu_ratio} |",
                 row.name(),
                 cost.middle,
                 cost.low,
                 cost.high,
-                cpu.middle
             );
-            let ratio = match self.ratio(question, at) {
-                Some(ratio) => {
-                    format!(" {:.2} | {:.2}–{:.2} |\n", ratio.middle, ratio.low, ratio.high)
-                }
-                None => " | |\n".to_owned(),
-            };
-            text.push_str(&ratio);
         }
         text
     }

@@ -10,6 +10,11 @@ pub(crate) trait Peer: 'static {
     /// Waits for a task. Dropping it may cancel the task or not.
     type Join<T: Send + 'static>: Future<Output = T> + Send + Unpin + 'static;
 
+    /// Runs `f`, and what it spawns, in the context that this row is to have.
+    fn with_context<R>(&self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
     /// Spawns from a task of this runtime.
     fn spawn<F>(future: F) -> Self::Join<F::Output>
     where

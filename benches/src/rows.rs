@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_executor::Executor;
 use forebear::hooks::{AsyncHook, create_hook};
+use forebear::{AsyncLocal, Lineage};
 
 use crate::peer::{Peer, Sure};
 use crate::work::Stage;
@@ -15,6 +16,9 @@ use crate::work::Stage;
 pub enum Row {
     /// forebear without hooks and without an id map.
     Bare,
+    /// forebear as it is without a word in the builder, id map and lineage included, with one
+    /// context value set.
+    Default,
     /// forebear with five hooks that do nothing, and no id map.
     Hooked,
     /// tokio's multi-thread flavour.
@@ -25,13 +29,14 @@ pub enum Row {
 
 impl Row {
     /// All rows, ours first.
-    pub const ALL: [Row; 4] = [Row::Bare, Row::Hooked, Row::Tokio, Row::Smol];
+    pub const ALL: [Row; 5] = [Row::Bare, Row::Default, Row::Hooked, Row::Tokio, Row::Smol];
 
     /// Returns the name in tables and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Row::Bare => "bare",
+            Row::Default => "default",
             Row::Hooked => "hooked",
             Row::Tokio => "tokio",
             Row::Smol => "async-executor",
@@ -48,10 +53,11 @@ impl Row {
     #[must_use]
     pub fn start(self, workers: usize) -> Box<dyn Stage> {
         match self {
-            Row::Bare => Box::new(Forebear::start(builder(workers))),
+            Row::Bare => Box::new(Forebear::start(bare(workers), None)),
+            Row::Default => Box::new(Forebear::start(builder(workers), Some(REQUEST))),
             Row::Hooked => {
-                let hooks = (0..HOOKS).fold(builder(workers), |b, _| b.hook(create_hook(Empty)));
-                Box::new(Forebear::start(hooks))
+                let hooked = (0..HOOKS).fold(bare(workers), |b, _| b.hook(create_hook(Empty)));
+                Box::new(Forebear::start(hooked, None))
             }
             Row::Tokio => Box::new(Tokio::start(workers)),
             Row::Smol => Box::new(Smol::start(workers)),
@@ -71,16 +77,36 @@ fn builder(workers: usize) -> forebear::runtime::Builder {
     forebear::runtime::Builder::new_multi_thread().worker_threads(workers)
 }
 
-struct Forebear(forebear::runtime::Runtime);
+fn bare(workers: usize) -> forebear::runtime::Builder {
+    builder(workers).lineage(Lineage::Off)
+}
+
+/// The context value that the default row sets, and what it is.
+static REQUEST_ID: AsyncLocal<u64> = AsyncLocal::named("request_id");
+const REQUEST: u64 = 7;
+
+struct Forebear {
+    runtime: forebear::runtime::Runtime,
+    /// What programs find as their context value.
+    request_id: Option<u64>,
+}
 
 impl Forebear {
-    fn start(builder: forebear::runtime::Builder) -> Forebear {
-        Forebear(builder.build().expect("the system has threads for a bench"))
+    fn start(builder: forebear::runtime::Builder, request_id: Option<u64>) -> Forebear {
+        let runtime = builder.build().expect("the system has threads for a bench");
+        Forebear { runtime, request_id }
     }
 }
 
 impl Peer for Forebear {
     type Join<T: Send + 'static> = Sure<forebear::task::JoinHandle<T>>;
+
+    fn with_context<R>(&self, f: impl FnOnce() -> R) -> R {
+        match self.request_id {
+            Some(id) => REQUEST_ID.sync_scope(id, f),
+            None => f(),
+        }
+    }
 
     fn spawn<F>(future: F) -> Self::Join<F::Output>
     where
@@ -95,7 +121,7 @@ impl Peer for Forebear {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        Sure(self.0.spawn(future))
+        Sure(self.runtime.spawn(future))
     }
 
     fn detach<T: Send + 'static>(join: Self::Join<T>) {
@@ -103,7 +129,7 @@ impl Peer for Forebear {
     }
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.0.block_on(future)
+        self.runtime.block_on(future)
     }
 
     fn sleep(duration: Duration) -> impl Future<Output = ()> + Send + 'static {

@@ -103,7 +103,7 @@ pub trait Stage {
 impl<P: Peer> Stage for P {
     fn run(&self, work: Work, operations: u64) -> (u64, Duration) {
         let n = operations.max(1);
-        match work {
+        self.with_context(|| match work {
             Work::SpawnJoin => (n, inside(self, spawn_join::<P>(n))),
             Work::SpawnRemote => (n, spawn_remote(self, n)),
             Work::SpawnSeq => (n, inside(self, spawn_seq::<P>(n))),
@@ -115,7 +115,7 @@ impl<P: Peer> Stage for P {
             Work::TimersFire => (n, inside(self, timers_fire::<P>(n))),
             Work::TimersCancel => (n, inside(self, timers_cancel::<P>(n))),
             Work::SpawnIdle => (n, spawn_idle(self, n)),
-        }
+        })
     }
 
     fn hold(&self, tasks: u64) {
@@ -128,7 +128,7 @@ impl<P: Peer> Stage for P {
                 }
             }
         };
-        self.block_on(self.spawn_from_outside(all));
+        self.with_context(|| self.block_on(self.spawn_from_outside(all)));
         // Relaxed: nothing but the number is looked at.
         while begun.load(Ordering::Relaxed) < tasks {
             thread::sleep(Duration::from_millis(1));

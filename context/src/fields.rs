@@ -3,13 +3,13 @@
 //! There are two verbs. [`set`] writes into the bag of the flow, where all of the flow sees it: for
 //! what is learnt on the way and belongs on the last log line. [`scope`] makes a branch, which only
 //! its own work sees. Both are bounded, and never fail: what is too much is cut or dropped, and
-//! counted.
+//! counted. A flow inside a flow has fields of its own, and sees none of the outer one's.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use forebear_hooks::{AsyncId, Frame, FrameKey, Inherit};
 
@@ -55,12 +55,16 @@ impl Value {
         match self {
             Value::Str(text) if text.len() > TEXT_MAX_BYTES => {
                 count_dropped();
-                let end = (0..=TEXT_MAX_BYTES).rev().find(|end| text.is_char_boundary(*end));
-                Value::Str(text[..end.unwrap_or(0)].to_owned().into())
+                Value::Str(text[..cut(&text, TEXT_MAX_BYTES)].to_owned().into())
             }
             value => value,
         }
     }
+}
+
+/// Returns where to cut a text so that it has at most `max` bytes and ends with a whole character.
+pub(crate) fn cut(text: &str, max: usize) -> usize {
+    (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
 }
 
 impl fmt::Display for Value {
@@ -91,24 +95,31 @@ value_from! {
     Cow<'static, str> => |text| Value::Str(text);
     i64 => |number| Value::I64(number);
     i32 => |number| Value::I64(number.into());
+    i16 => |number| Value::I64(number.into());
+    i8 => |number| Value::I64(number.into());
     u64 => |number| Value::U64(number);
     u32 => |number| Value::U64(number.into());
+    u16 => |number| Value::U64(number.into());
+    u8 => |number| Value::U64(number.into());
     usize => |number| Value::U64(u64::try_from(number).unwrap_or(u64::MAX));
     f64 => |number| Value::F64(number);
+    f32 => |number| Value::F64(number.into());
     bool => |is| Value::Bool(is);
 }
 
-type Field = (&'static str, Value);
+pub(crate) type Field = (&'static str, Value);
 
 /// The fields of one flow.
 #[derive(Default)]
 pub(crate) struct Bag {
     flow: OnceLock<AsyncId>,
-    fields: Mutex<Vec<Field>>,
+    /// Shared with readers, who must not hold the lock while they look: a writer that finds one
+    /// makes a copy.
+    fields: Mutex<Arc<Vec<Field>>>,
 }
 
 impl Bag {
-    fn fields(&self) -> std::sync::MutexGuard<'_, Vec<Field>> {
+    fn fields(&self) -> MutexGuard<'_, Arc<Vec<Field>>> {
         self.fields.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -123,15 +134,24 @@ fn bag_key() -> &'static FrameKey {
     KEY.get_or_init(|| FrameKey::new(Inherit::Always))
 }
 
-fn branch_key() -> &'static Arc<FrameKey> {
-    static KEY: OnceLock<Arc<FrameKey>> = OnceLock::new();
-    KEY.get_or_init(|| Arc::new(FrameKey::new(Inherit::Always)))
+fn branch_key() -> &'static FrameKey {
+    static KEY: OnceLock<FrameKey> = OnceLock::new();
+    KEY.get_or_init(|| FrameKey::new(Inherit::Always))
 }
 
-/// Puts an empty bag into a frame: a flow begins.
+/// Puts an empty bag into a frame, and leaves the branch: a flow begins with no fields.
 pub(crate) fn with_new_bag(frame: &Frame) -> (Frame, Arc<Bag>) {
     let bag = Arc::new(Bag::default());
-    (frame.with(bag_key(), bag.clone()), bag)
+    (frame.without(branch_key()).with(bag_key(), bag.clone()), bag)
+}
+
+/// Adds fields to the branch of a frame.
+pub(crate) fn with_branch(frame: &Frame, more: &[Field]) -> Frame {
+    let mut branch = branch_of(frame).map(Arc::unwrap_or_clone).unwrap_or_default();
+    for (key, value) in more {
+        put(&mut branch, key, value.clone());
+    }
+    frame.with(branch_key(), Arc::new(branch))
 }
 
 fn bag_of(frame: &Frame) -> Option<Arc<Bag>> {
@@ -148,16 +168,14 @@ pub fn flow_id() -> Option<AsyncId> {
     Frame::with_current(bag_of).and_then(|bag| bag.flow.get().copied())
 }
 
-fn put(fields: &mut Vec<Field>, key: &'static str, value: Value) -> Option<Value> {
+fn put(fields: &mut Vec<Field>, key: &'static str, value: Value) {
     if let Some((_, old)) = fields.iter_mut().find(|(known, _)| *known == key) {
-        return Some(std::mem::replace(old, value));
-    }
-    if fields.len() == FIELDS_MAX {
+        *old = value;
+    } else if fields.len() < FIELDS_MAX {
+        fields.push((key, value));
+    } else {
         count_dropped();
-        return Some(value);
     }
-    fields.push((key, value));
-    None
 }
 
 /// Sets a field of the flow that is current: all of the flow sees it from now on.
@@ -180,22 +198,30 @@ pub fn set(key: &'static str, value: impl Into<Value>) {
     match Frame::with_current(bag_of) {
         Some(bag) => {
             let value = value.into().bounded();
-            drop(put(&mut bag.fields(), key, value));
+            put(Arc::make_mut(&mut bag.fields()), key, value);
         }
         None => count_dropped(),
     }
 }
 
 /// Returns a field: of the branch, else of the flow.
+///
+/// ```
+/// use forebear_context::fields;
+///
+/// let seen = fields::sync_scope([("attempt", 2)], || fields::get("attempt"));
+/// assert_eq!(seen, Some(2.into()));
+/// assert_eq!(fields::get("attempt"), None);
+/// ```
 #[must_use]
 pub fn get(key: &str) -> Option<Value> {
-    let mut found = None;
-    visit(&Frame::current(), |known, value| {
-        if known == key {
-            found = Some(value.clone());
-        }
-    });
-    found
+    let (branch, bag) = Frame::with_current(|frame| (branch_of(frame), bag_of(frame)));
+    let in_branch = branch.as_ref().and_then(|branch| find(branch, key));
+    in_branch.or_else(|| bag.and_then(|bag| find(&bag.fields(), key)))
+}
+
+fn find(fields: &[Field], key: &str) -> Option<Value> {
+    fields.iter().find(|(known, _)| *known == key).map(|(_, value)| value.clone())
 }
 
 /// Calls `f` with each field that is current, once: of the flow in the order in which they were
@@ -204,13 +230,21 @@ pub fn for_each(f: impl FnMut(&'static str, &Value)) {
     visit(&Frame::current(), f);
 }
 
+/// Returns each field that is current, as [`for_each`] has them: to take them elsewhere.
+#[must_use]
+pub fn collect() -> Vec<(&'static str, Value)> {
+    let mut all = Vec::new();
+    for_each(|key, value| all.push((key, value.clone())));
+    all
+}
+
 /// Calls `f` with each field of a frame.
 pub(crate) fn visit(frame: &Frame, mut f: impl FnMut(&'static str, &Value)) {
     let branch = branch_of(frame);
     let branch = branch.as_deref().map_or(&[][..], Vec::as_slice);
     if let Some(bag) = bag_of(frame) {
-        // Copied, because `f` is foreign code and may set fields.
-        let fields = bag.fields().clone();
+        // Not under the lock: `f` is foreign code and may set fields.
+        let fields = Arc::clone(&bag.fields());
         let is_hidden = |key: &str| branch.iter().any(|(known, _)| *known == key);
         for (key, value) in fields.iter().filter(|(key, _)| !is_hidden(key)) {
             f(key, value);
@@ -221,21 +255,20 @@ pub(crate) fn visit(frame: &Frame, mut f: impl FnMut(&'static str, &Value)) {
     }
 }
 
-fn branch<K: IntoIterator<Item = (&'static str, V)>, V: Into<Value>>(fields: K) -> Vec<Field> {
-    let outer = Frame::with_current(branch_of);
-    let mut branch = outer.map(|outer| Vec::clone(&outer)).unwrap_or_default();
-    for (key, value) in fields {
-        drop(put(&mut branch, key, value.into().bounded()));
-    }
-    branch
+fn bounded<V: Into<Value>>(fields: impl IntoIterator<Item = (&'static str, V)>) -> Vec<Field> {
+    let fields = fields.into_iter().map(|(key, value)| (key, value.into().bounded()));
+    fields.collect()
 }
 
 /// Returns a future that runs `future` with more fields, which only it and what it creates see.
+///
+/// # Cancel safety
+/// As safe as `future`. Its destructor, too, sees the fields.
 pub fn scope<V: Into<Value>, F: Future>(
     fields: impl IntoIterator<Item = (&'static str, V)>,
     future: F,
 ) -> Scope<F> {
-    Scope::new(Change::Set(branch_key().clone(), Arc::new(branch(fields))), future)
+    Scope::new(Change::Fields(bounded(fields)), future)
 }
 
 /// Runs `f` with more fields, which only it and what it creates see.
@@ -243,6 +276,6 @@ pub fn sync_scope<V: Into<Value>, R>(
     fields: impl IntoIterator<Item = (&'static str, V)>,
     f: impl FnOnce() -> R,
 ) -> R {
-    let branch = Arc::new(branch(fields));
-    Frame::with_current(|frame| frame.with(branch_key(), branch)).sync_scope(f)
+    let fields = bounded(fields);
+    Frame::with_current(|frame| with_branch(frame, &fields)).sync_scope(f)
 }

@@ -13,11 +13,15 @@ use forebear_hooks::{AsyncId, Frame, Kind, Outcome};
 use pin_project_lite::pin_project;
 
 use crate::fields::{self, Bag};
+use crate::quiet::quietly;
 
 /// Runs `future` as a unit of business work: a resource of kind `FLOW`, with fields of its own.
 ///
 /// A flow lives inside a task; a task may run many, one after the other or at once. What it
 /// creates descends from it and shares its fields, also when that lives longer.
+///
+/// It takes over the context of the place where it is made, as a task does, not of the place where
+/// it is polled: a value for it is set inside, `flow(name, KEY.scope(value, future))`.
 ///
 /// # Cancel safety
 /// As safe as `future`, whose destructor runs as code of the flow.
@@ -155,9 +159,9 @@ impl<F: Future> Future for Flow<F> {
                 Err(_) => Outcome::Panicked,
             };
             running.promise_resolve(outcome);
-            let dropped = catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
-            // The first panic is the one that says most.
-            (Some(outcome), polled.and_then(|ready| dropped.map(|()| ready)))
+            // What was said is final: a destructor that panics takes nothing back.
+            quietly(|| this.future.set(None));
+            (Some(outcome), polled)
         });
         if let Some(outcome) = outcome {
             if let Some(life) = this.life.take() {

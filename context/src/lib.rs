@@ -17,12 +17,14 @@
 
 #![forbid(unsafe_code)]
 
+mod quiet; // foreign code that must not panic out
 mod scope; // a future in another frame
 mod local; // one value
 mod snapshot; // all values
 pub mod fields; // the business context
 mod flow; // one unit of business work
-pub mod tracker; // the map of what is alive
+mod map; // what is alive, by id
+pub mod tracker; // the hook that keeps it
 mod lineage; // what is gone and not forgotten
 pub mod inspect; // the same, to look at
 pub mod testing; // checks for tests

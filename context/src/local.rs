@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
@@ -33,6 +32,7 @@ pub struct AsyncLocal<T> {
     inherit: Inherit,
     is_recurring: bool,
     default: Option<fn() -> T>,
+    made_default: OnceLock<Arc<T>>,
     inspect: Option<fn(&T) -> String>,
     key: OnceLock<Arc<FrameKey>>,
 }
@@ -46,12 +46,21 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
             inherit: Inherit::Always,
             is_recurring: false,
             default: None,
+            made_default: OnceLock::new(),
             inspect: None,
             key: OnceLock::new(),
         }
     }
 
-    /// Says what [`get_or_default`](AsyncLocal::get_or_default) returns where nothing is set.
+    /// Says what is read where nothing is set. It is one value, made when it is first read.
+    ///
+    /// ```
+    /// use forebear_context::AsyncLocal;
+    ///
+    /// static TENANT: AsyncLocal<String> =
+    ///     AsyncLocal::named("tenant").with_default(|| "none".into());
+    /// assert_eq!(TENANT.get().as_deref(), Some("none"));
+    /// ```
     #[must_use]
     pub const fn with_default(mut self, default: fn() -> T) -> AsyncLocal<T> {
         self.default = Some(default);
@@ -98,10 +107,23 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
         self.name
     }
 
+    /// What is read where nothing is set. It is made outside of any lock, because that is foreign
+    /// code: of two threads that do so at once, one does it in vain.
+    fn default(&self) -> Option<&Arc<T>> {
+        let make = self.default?;
+        if self.made_default.get().is_none() {
+            let _ = self.made_default.set(Arc::new(make()));
+        }
+        self.made_default.get()
+    }
+
     /// Calls `f` with the value that is current, `None` where nothing is set.
     pub fn with<R>(&self, f: impl FnOnce(Option<&T>) -> R) -> R {
         let key = self.key();
-        Frame::with_current(|frame| f(frame.get(key).and_then(|value| value.downcast_ref())))
+        Frame::with_current(|frame| match frame.get(key) {
+            Some(value) => f(value.downcast_ref()),
+            None => f(self.default().map(|value| &**value)),
+        })
     }
 
     /// Returns a copy of the value.
@@ -117,17 +139,20 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     #[must_use]
     pub fn get_arc(&self) -> Option<Arc<T>> {
         let key = self.key();
-        let value = Frame::with_current(|frame| frame.get(key).cloned());
-        value.and_then(|value| value.downcast().ok())
+        match Frame::with_current(|frame| frame.get(key).cloned()) {
+            Some(value) => value.downcast().ok(),
+            None => self.default().cloned(),
+        }
     }
 
-    /// Returns a copy of the value, else what was said to be the default, else `T`'s.
+    /// Returns a copy of the value; where nothing is set and nothing was said to be the default,
+    /// the default of its type.
     #[must_use]
     pub fn get_or_default(&self) -> T
     where
         T: Clone + Default,
     {
-        self.get().unwrap_or_else(self.default.unwrap_or(T::default))
+        self.get().unwrap_or_default()
     }
 
     /// Returns a copy of the value, for work that cannot go on without it.
@@ -172,7 +197,7 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     /// hold one across an `.await`: after it, the value is gone, and the guard does nothing.
     pub fn enter(&self, value: T) -> LocalGuard {
         let frame = Frame::with_current(|frame| frame.with(self.key(), Arc::new(value)));
-        LocalGuard { entered: frame.enter(), not_send: PhantomData }
+        LocalGuard { entered: frame.enter() }
     }
 }
 
@@ -187,7 +212,6 @@ impl<T> fmt::Debug for AsyncLocal<T> {
 #[derive(Debug)]
 pub struct LocalGuard {
     entered: Entered,
-    not_send: PhantomData<*const ()>,
 }
 
 impl LocalGuard {
@@ -255,6 +279,7 @@ impl NotInContext {
     fn of(key: &'static str) -> NotInContext {
         let id = execution_async_id();
         let lineage = id.map(|id| crate::inspect::lineage(id).to_string()).unwrap_or_default();
+        let lineage = lineage.trim_end().to_owned();
         NotInContext { key, id, lineage }
     }
 

@@ -10,10 +10,14 @@ use std::task::{Context, Poll};
 use forebear_hooks::{Frame, FrameKey};
 use pin_project_lite::pin_project;
 
+use crate::fields::{self, Field};
+
 /// How a scope's frame is made from the one around it.
 pub(crate) enum Change {
     Set(Arc<FrameKey>, Arc<dyn Any + Send + Sync>),
     Unset(Arc<FrameKey>),
+    /// Fields are added to those of the branch.
+    Fields(Vec<Field>),
     /// Whatever is around.
     Replace(Frame),
 }
@@ -23,6 +27,7 @@ impl Change {
         match self {
             Change::Set(key, value) => outer.with(key, value.clone()),
             Change::Unset(key) => outer.without(key),
+            Change::Fields(fields) => fields::with_branch(outer, fields),
             Change::Replace(frame) => frame.clone(),
         }
     }
@@ -36,24 +41,33 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    fn frame(&mut self) -> Frame {
-        let change = &self.change;
-        let made = &mut self.made;
+    /// Runs `f` in the frame of the scope.
+    fn run<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        let Inner { change, made } = self;
         let stale = Frame::with_current(|outer| match made {
             Some((seen, _)) if seen.ptr_eq(outer) => None,
             _ => made.replace((outer.clone(), change.apply(outer))),
         });
         // Values may go with it, whose destructors are foreign code: nothing is borrowed here.
         drop(stale);
-        made.as_ref().map(|(_, inner)| inner.clone()).unwrap_or_default()
+        match made {
+            Some((_, frame)) => frame.sync_scope(f),
+            None => f(),
+        }
+    }
+
+    /// Lets go of the values: the work is done, though its future may be kept.
+    fn end(&mut self) {
+        let change = std::mem::replace(&mut self.change, Change::Replace(Frame::empty()));
+        drop((change, self.made.take()));
     }
 }
 
 pin_project! {
     /// A future that runs with other context values than what is around it.
     ///
-    /// It owns what it needs, so it can be spawned, and is spawned with the values of the place
-    /// where it is polled, changed as its scope says.
+    /// It owns what it needs, so it can be spawned. Its values are those of the place where it is
+    /// polled, changed as the scope says; that place may be another one at each poll.
     #[must_use = "futures do nothing unless polled"]
     pub struct Scope<F> {
         inner: Inner,
@@ -66,7 +80,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.future.is_some() {
-                this.inner.frame().sync_scope(|| this.future.set(None));
+                this.inner.run(|| this.future.set(None));
             }
         }
     }
@@ -83,16 +97,18 @@ impl<F: Future> Future for Scope<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        this.inner.frame().sync_scope(|| {
-            let Some(future) = this.future.as_mut().as_pin_mut() else {
-                panic!("a scope was polled after it had completed");
-            };
-            let ready = future.poll(cx);
-            if ready.is_ready() {
+        assert!(this.future.is_some(), "a scope was polled after it had completed");
+        let ready = this.inner.run(|| {
+            let ready = this.future.as_mut().as_pin_mut().map(|future| future.poll(cx));
+            if ready.as_ref().is_some_and(Poll::is_ready) {
                 this.future.set(None);
             }
-            ready
-        })
+            ready.unwrap_or(Poll::Pending)
+        });
+        if ready.is_ready() {
+            this.inner.end();
+        }
+        ready
     }
 }
 

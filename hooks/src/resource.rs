@@ -99,6 +99,13 @@ impl Resource<'_> {
         self.record.static_label()
     }
 
+    /// Returns the function that names its code, for who wants to call it later or never: what it
+    /// returns is not yet shortened as a label is.
+    #[must_use]
+    pub fn code_name(&self) -> fn() -> &'static str {
+        self.record.label
+    }
+
     /// Says whether it was given a name.
     #[must_use]
     pub fn is_named(&self) -> bool {

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::enter;
 use crate::handle::Handle;
 use crate::hooks::life;
+use crate::runtime::Kept;
 use crate::scheduler::Shared;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::task::cell::TaskRef;
@@ -47,6 +48,8 @@ struct Inner {
     /// Jobs that run.
     running: usize,
     is_ending: bool,
+    /// What threads keep while they run, until the end begins.
+    kept: Option<Arc<Kept>>,
 }
 
 impl Pool {
@@ -81,9 +84,10 @@ impl Pool {
             return;
         }
         inner.threads += 1;
+        let kept = inner.kept.clone();
         drop(inner);
         let theirs = shared.clone();
-        let thread = shared.config.thread("blocking").spawn(move || Pool::run(&theirs));
+        let thread = shared.config.thread("blocking").spawn(move || Pool::run(&theirs, kept));
         if thread.is_err() {
             pool.give_up_thread();
         }
@@ -93,14 +97,15 @@ impl Pool {
     fn give_up_thread(&self) {
         let mut inner = self.inner.lock();
         inner.threads -= 1;
-        let jobs = if inner.threads == 0 { std::mem::take(&mut inner.jobs) } else { VecDeque::new() };
+        let jobs =
+            if inner.threads == 0 { std::mem::take(&mut inner.jobs) } else { VecDeque::new() };
         self.empty.notify_all();
         drop(inner);
         jobs.into_iter().for_each(|job| poll::refuse(job, None));
     }
 
     /// The body of a thread.
-    fn run(shared: &Arc<Shared>) {
+    fn run(shared: &Arc<Shared>, kept: Option<Arc<Kept>>) {
         let _handle = enter::handle(Handle::new(shared.clone()));
         enter::serve_pool_of(shared.id());
         shared.config.thread_starts();
@@ -118,6 +123,7 @@ impl Pool {
             }
         }
         shared.config.thread_stops();
+        drop(kept);
         let mut inner = pool.inner.lock();
         inner.leaving -= 1;
         if inner.are_all_gone() {
@@ -158,9 +164,19 @@ impl Pool {
         }
     }
 
+    /// Lets each thread that begins keep this until it ends.
+    pub(crate) fn keep(&self, kept: Arc<Kept>) {
+        self.inner.lock().kept = Some(kept);
+    }
+
     /// Lets no job begin from now on. Those that wait are dropped by the threads.
     pub(crate) fn begin_ending(&self) {
-        self.inner.lock().is_ending = true;
+        let mut inner = self.inner.lock();
+        inner.is_ending = true;
+        let kept = inner.kept.take();
+        drop(inner);
+        // Hooks may go with it, which are foreign code: not under the lock.
+        drop(kept);
         self.bell.notify_all();
     }
 
@@ -207,9 +223,7 @@ fn wait_until<'a>(
 ) -> (MutexGuard<'a, Inner>, bool) {
     match until {
         None => (bell.wait(inner), false),
-        Some(until) => {
-            bell.wait_timeout(inner, until.saturating_duration_since(Instant::now()))
-        }
+        Some(until) => bell.wait_timeout(inner, until.saturating_duration_since(Instant::now())),
     }
 }
 

@@ -54,8 +54,7 @@ impl Parker {
     }
 
     fn take_token(&self) -> bool {
-        let taken =
-            self.state.compare_exchange(TOKEN, EMPTY, Ordering::Acquire, Ordering::Relaxed);
+        let taken = self.state.compare_exchange(TOKEN, EMPTY, Ordering::Acquire, Ordering::Relaxed);
         taken.is_ok()
     }
 
@@ -137,5 +136,84 @@ impl Parker {
             IN_DRIVER => Found::InDriver,
             _ => Found::Reached,
         }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::{Found, Parker};
+    use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering};
+    use loom::sync::Arc;
+    use loom::thread;
+
+    /// A parker, what two threads bring to it, and a driver that can be rung.
+    #[derive(Default)]
+    struct World {
+        parker: Parker,
+        brought: [AtomicUsize; 2],
+        is_rung: Mutex<bool>,
+        driver: Condvar,
+    }
+
+    impl World {
+        fn bring(&self, what: usize) {
+            self.brought[what].store(1, Ordering::Relaxed);
+            if self.parker.unpark() == Found::InDriver {
+                *self.is_rung.lock() = true;
+                self.driver.notify_one();
+            }
+        }
+
+        /// Relaxed: it is the parker that must make it visible.
+        fn has_both(&self) -> bool {
+            self.brought.iter().all(|it| it.load(Ordering::Relaxed) == 1)
+        }
+
+        fn park_in_driver(&self) {
+            if self.parker.begin_in_driver() {
+                let mut is_rung = self.is_rung.lock();
+                while !*is_rung {
+                    is_rung = self.driver.wait(is_rung);
+                }
+                *is_rung = false;
+                drop(is_rung);
+                self.parker.end_in_driver();
+            }
+        }
+    }
+
+    /// Parks until both are there. A token that is lost, or shows too little, is a deadlock.
+    fn check(park: fn(&World, usize)) {
+        loom::model(move || {
+            let world = Arc::new(World::default());
+            let bringing = [0, 1].map(|what| {
+                let world = world.clone();
+                thread::spawn(move || world.bring(what))
+            });
+            let mut times = 0;
+            while !world.has_both() {
+                park(&world, times);
+                times += 1;
+            }
+            bringing.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn no_token_is_lost_on_the_bell() {
+        check(|world, _| world.parker.park());
+    }
+
+    #[test]
+    fn no_token_is_lost_in_the_driver() {
+        check(|world, _| world.park_in_driver());
+    }
+
+    #[test]
+    fn no_token_is_lost_between_the_driver_and_the_bell() {
+        check(|world, times| match times % 2 {
+            0 => world.park_in_driver(),
+            _ => world.parker.park(),
+        });
     }
 }

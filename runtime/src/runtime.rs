@@ -49,10 +49,12 @@ pub struct Runtime {
     /// The worker of the current-thread flavour, when nobody has borrowed it.
     core: Option<Arc<Core>>,
     has_ended: bool,
-    /// What is to be dropped when the runtime has ended: hooks that were enabled with it.
-    kept: Kept,
+    /// What is to be dropped when the runtime has ended. Each of its threads, too, keeps it while it
+    /// runs, because some may be left behind.
+    _kept: Arc<Kept>,
 }
 
+/// Hooks that were enabled with the runtime, and what the facade asks to keep.
 pub(crate) type Kept = Vec<Box<dyn std::any::Any + Send + Sync>>;
 
 struct Core {
@@ -70,16 +72,26 @@ impl Runtime {
         Builder::new_multi_thread().build()
     }
 
-    pub(crate) fn start(config: Config, kept: impl FnOnce(RuntimeId) -> io::Result<Kept>) -> io::Result<Runtime> {
+    pub(crate) fn start(
+        config: Config,
+        kept: impl FnOnce(RuntimeId) -> io::Result<Kept>,
+    ) -> io::Result<Runtime> {
         let flavor = config.flavor;
         let (shared, locals) = scheduler::new(config)?;
-        let kept = kept(shared.id())?;
+        let kept = Arc::new(kept(shared.id())?);
+        shared.blocking.keep(kept.clone());
         let mut workers = locals
             .into_iter()
             .enumerate()
             .map(|(index, local)| Worker::new(shared.clone(), index, local));
         let handle = Handle::new(shared.clone());
-        let mut runtime = Runtime { handle, threads: Vec::new(), core: None, has_ended: false, kept };
+        let mut runtime = Runtime {
+            handle,
+            threads: Vec::new(),
+            core: None,
+            has_ended: false,
+            _kept: kept.clone(),
+        };
         if flavor == Flavor::CurrentThread {
             let worker = Mutex::new(workers.next().map(Box::new));
             runtime.core = Some(Arc::new(Core { worker, waiting: Mutex::default() }));
@@ -90,7 +102,7 @@ impl Runtime {
         let has_monitor = workers.len() > 1;
         let mut waiting = workers.into_iter();
         while let Some(worker) = waiting.next() {
-            match start_worker(&shared, worker) {
+            match start_worker(&shared, worker, kept.clone()) {
                 Ok(thread) => runtime.threads.push(thread),
                 Err(error) => {
                     shared.begin_ending();
@@ -237,7 +249,11 @@ fn join_until(thread: thread::JoinHandle<()>, until: Option<Instant>) -> bool {
     true
 }
 
-fn start_worker(shared: &Arc<Shared>, worker: Worker) -> io::Result<thread::JoinHandle<()>> {
+fn start_worker(
+    shared: &Arc<Shared>,
+    worker: Worker,
+    kept: Arc<Kept>,
+) -> io::Result<thread::JoinHandle<()>> {
     let theirs = shared.clone();
     let worker = Mutex::new(Some(worker));
     shared.config.thread("").spawn(move || {
@@ -247,6 +263,7 @@ fn start_worker(shared: &Arc<Shared>, worker: Worker) -> io::Result<thread::Join
             Rc::new(worker).run();
         }
         theirs.config.thread_stops();
+        drop(kept);
     })
 }
 
@@ -266,7 +283,6 @@ impl Drop for Runtime {
             return;
         }
         self.end(Wait::Forever);
-        self.kept.clear();
     }
 }
 
@@ -336,7 +352,9 @@ impl<F: Future> Root<'_, F> {
 
     /// Polls the future as code of its resource. A panic of it goes through when it has ended.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let Some(life) = &self.life else { unreachable!("block_on polls until its future is done") };
+        let Some(life) = &self.life else {
+            unreachable!("block_on polls until its future is done")
+        };
         let _async = enter::asynchronous();
         let future = &mut self.future;
         let (outcome, result) = life.run(|running| {
@@ -469,5 +487,39 @@ impl Drop for Borrowed<'_> {
         for waker in waiting {
             let _ = waker.parker.unpark();
         }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::RootWaker;
+    use crate::sync::{AtomicUsize, Ordering};
+    use loom::thread;
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    #[test]
+    fn block_on_sees_what_each_of_two_wakes_has_to_show() {
+        loom::model(|| {
+            let waker = RootWaker::new(None);
+            let brought = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+            let waking = [0, 1].map(|what| {
+                let (waker, brought) = (waker.clone(), brought.clone());
+                thread::spawn(move || {
+                    brought[what].store(1, Ordering::Relaxed);
+                    waker.wake_by_ref();
+                })
+            });
+            // A future that is polled only when it was woken, and ready when it sees both.
+            loop {
+                let is_ready = || brought.iter().all(|it| it.load(Ordering::Relaxed) == 1);
+                if !waker.take() {
+                    waker.parker.park();
+                } else if is_ready() {
+                    break;
+                }
+            }
+            waking.into_iter().for_each(|thread| thread.join().unwrap());
+        });
     }
 }

@@ -4,8 +4,11 @@
 
 pub(crate) mod context; // which values may be shown
 mod snapshot; // what is alive, as data
-mod text; // the same, to read
+mod text; // one resource, to read
+mod tree; // all of them, under their triggers
+mod ancestry; // one of them, and what it descends from
 
+pub use ancestry::{LineageText, lineage};
 pub use context::declare_field;
 pub use snapshot::{ResourceInfo, Snapshot, snapshot, snapshot_of};
-pub use text::{LineageText, Tree, lineage, tree_all, tree_of};
+pub use tree::{Tree, tree_all, tree_of};

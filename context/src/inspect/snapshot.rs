@@ -1,13 +1,17 @@
 //! Copies what is alive, as plain data.
 
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use forebear_hooks::{AsyncId, Kind, LiveState, RuntimeId};
+use forebear_hooks::{AsyncId, Kind, LiveState, Probe, RuntimeId};
 
-use crate::inspect::context;
+use crate::inspect::context::Declarations;
 use crate::lineage::Ancestor;
-use crate::tracker::{self, Entry};
+use crate::map::{Entry, SpreadIds};
+use crate::quiet::quietly;
+use crate::tracker;
 
 /// A resource, as it was when the snapshot was taken.
 #[derive(Clone, Debug)]
@@ -43,31 +47,35 @@ impl ResourceInfo {
         self.age.is_none()
     }
 
-    fn of(id: AsyncId, entry: &Entry, now: Instant) -> ResourceInfo {
+    fn of(id: AsyncId, entry: &Entry, now: Instant, declared: &Declarations) -> ResourceInfo {
         ResourceInfo {
             id,
             kind: entry.kind,
-            label: entry.label().to_owned(),
+            label: entry.label().into_owned(),
             location: entry.location,
             trigger: entry.trigger,
             creator: entry.creator(),
             link: entry.link(),
             runtime: entry.runtime,
-            age: Some(now.saturating_duration_since(entry.birth)),
-            state: entry.probe.as_ref().map(forebear_hooks::Probe::state),
-            context: context::shown(&entry.frame),
+            age: Some(entry.age(now)),
+            state: entry.probe.as_ref().map(Probe::state),
+            context: declared.shown(&entry.frame),
         }
     }
 
-    pub(super) fn alive(id: AsyncId, entry: &Entry) -> ResourceInfo {
-        ResourceInfo::of(id, entry, Instant::now())
+    /// As [`of`](ResourceInfo::of), of a copy that nobody needs any more.
+    fn seen(id: AsyncId, entry: Entry, now: Instant, declared: &Declarations) -> ResourceInfo {
+        let info = ResourceInfo::of(id, &entry, now, declared);
+        // Its owner may have let go of the context meanwhile: then the destructors run here.
+        quietly(|| drop(entry));
+        info
     }
 
-    pub(super) fn gone(id: AsyncId, ancestor: &Ancestor) -> ResourceInfo {
+    fn gone(ancestor: &Ancestor) -> ResourceInfo {
         ResourceInfo {
-            id,
+            id: ancestor.id,
             kind: ancestor.kind,
-            label: ancestor.label.to_string(),
+            label: ancestor.label.clone().into_owned(),
             location: ancestor.location,
             trigger: ancestor.trigger,
             creator: ancestor.trigger,
@@ -87,6 +95,14 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Makes one of data: of several snapshots, say, or of a part of one.
+    #[must_use]
+    pub fn of(mut resources: Vec<ResourceInfo>) -> Snapshot {
+        resources.sort_by_key(|resource| resource.id);
+        resources.dedup_by_key(|resource| resource.id);
+        Snapshot { resources }
+    }
+
     /// Returns the resources, by id.
     #[must_use]
     pub fn resources(&self) -> &[ResourceInfo] {
@@ -102,6 +118,9 @@ impl Snapshot {
 }
 
 /// Copies what is alive in the process.
+///
+/// Nobody is stopped for that, and the parts of the map are copied one after the other: of two
+/// short lives that followed each other, both may be in it.
 #[must_use]
 pub fn snapshot() -> Snapshot {
     take(|_| true)
@@ -115,13 +134,52 @@ pub fn snapshot_of(runtime: RuntimeId) -> Snapshot {
 
 fn take(wanted: impl Fn(&Entry) -> bool) -> Snapshot {
     // Only copied under the locks of the map; what that costs is a few counts per resource.
-    let mut entries: Vec<(AsyncId, Entry)> = tracker::map()
-        .iter()
-        .filter(|entry| wanted(entry))
-        .map(|entry| (*entry.key(), entry.clone()))
-        .collect();
+    let mut entries = tracker::map().copy(wanted);
     entries.sort_unstable_by_key(|(id, _)| *id);
-    let now = Instant::now();
-    let resources = entries.iter().map(|(id, entry)| ResourceInfo::of(*id, entry, now)).collect();
-    Snapshot { resources }
+    let (now, declared) = (Instant::now(), Declarations::now());
+    let info = |(id, entry)| ResourceInfo::seen(id, entry, now, &declared);
+    Snapshot { resources: entries.into_iter().map(info).collect() }
+}
+
+/// Looks resources up one by one: among the living, else among the ancestors that are remembered.
+pub(super) struct Finder {
+    now: Instant,
+    declared: Declarations,
+    /// Copied when the first one is not among the living: it has left them by then.
+    gone: OnceCell<HashMap<AsyncId, Ancestor, SpreadIds>>,
+}
+
+impl Finder {
+    pub(super) fn new() -> Finder {
+        let (now, declared) = (Instant::now(), Declarations::now());
+        Finder { now, declared, gone: OnceCell::new() }
+    }
+
+    pub(super) fn find(&self, id: AsyncId) -> Option<ResourceInfo> {
+        if let Some(entry) = tracker::map().get(id) {
+            return Some(ResourceInfo::seen(id, entry, self.now, &self.declared));
+        }
+        let gone = self.gone.get_or_init(|| tracker::ancestors().copy());
+        gone.get(&id).map(ResourceInfo::gone)
+    }
+
+    /// Looks up the triggers of resources that are not among them, the triggers of those, and so
+    /// on, up to `depth`.
+    pub(super) fn triggers_of(
+        &self,
+        resources: &[ResourceInfo],
+        depth: usize,
+    ) -> Vec<ResourceInfo> {
+        let mut known: HashSet<AsyncId> = resources.iter().map(|resource| resource.id).collect();
+        let mut wanted: Vec<AsyncId> = resources.iter().filter_map(|r| r.trigger).collect();
+        wanted.retain(|id| known.insert(*id));
+        let mut found: Vec<ResourceInfo> = Vec::new();
+        for _ in 0..depth {
+            let place = found.len();
+            found.extend(wanted.iter().filter_map(|id| self.find(*id)));
+            wanted = found[place..].iter().filter_map(|resource| resource.trigger).collect();
+            wanted.retain(|id| known.insert(*id));
+        }
+        found
+    }
 }

@@ -84,16 +84,16 @@ fn step() -> impl Strategy<Value = Step> {
         2 => place().prop_map(Step::Resolve),
         1 => place().prop_map(Step::Destroy),
         1 => place().prop_map(Step::Drop),
-        2 => (0..GUARDS, 1..100_u32).prop_map(|(guard, value)| Step::Enter(guard, value)),
-        1 => (0..GUARDS).prop_map(Step::Leave),
+        4 => (0..GUARDS, 1..100_u32).prop_map(|(guard, value)| Step::Enter(guard, value)),
+        3 => (0..GUARDS).prop_map(Step::Leave),
         1 => (0..GUARDS).prop_map(Step::Forget),
         3 => (0..HOOKS, sort()).prop_map(|(hook, sort)| Step::Enable(hook, sort)),
         2 => (0..HOOKS).prop_map(Step::Disable),
         1 => Just(Step::Panic),
         2 => Just(Step::Look),
     ];
-    leaf.prop_recursive(4, 64, 6, move |inner| {
-        let steps = || vec(inner.clone(), 0..6);
+    leaf.prop_recursive(4, 40, 5, move |inner| {
+        let steps = || vec(inner.clone(), 0..5);
         let script = (vec(steps(), 1..4), 0..4_u32)
             .prop_map(|(polls, panics)| Script { polls, panics: panics == 0 });
         prop_oneof![
@@ -112,7 +112,7 @@ fn programs_are_told_as_the_model_says() {
     // More of them by the environment variable PROPTEST_CASES.
     let cases = Config::default().cases.max(2_000);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let programs = vec(step(), 1..24);
+    let programs = vec(step(), 1..20);
     let told = TestRunner::new(config).run(&programs, |program| {
         let want = Model::run(&program);
         // A thread for each, since a forgotten guard is for the rest of its thread.

@@ -103,7 +103,7 @@ fn lives_stay_whole_while_hooks_come_and_go() {
         }
         drop(send);
         scope.spawn(move || receive.into_iter().for_each(AsyncResource::emit_destroy));
-        let ledgers: Vec<_> = (0..300)
+        let ledgers: Vec<_> = (0..100)
             .map(|_| {
                 let hook = create_hook(Ledger::default()).enable().unwrap();
                 while hook.0.lock().unwrap().lives.len() < 3 {

@@ -10,6 +10,7 @@ mod clock; // what time it is
 mod readiness; // what one source is ready for
 pub(crate) mod reactor; // which sources there are
 pub(crate) mod timers; // which wakers are due when
+mod sleeper; // who must not sleep through that
 mod wheel; // how they are kept
 
 pub(crate) use readiness::{Direction, Waiter};

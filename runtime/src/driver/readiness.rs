@@ -171,7 +171,8 @@ impl Source {
     }
 
     fn note(&self, ready: u32, wakers: &mut Vec<Waker>) {
-        let add = |word: u32| Some(((word & !READY).wrapping_add(TICK_ONE)) | (word & READY) | ready);
+        let add =
+            |word: u32| Some(((word & !READY).wrapping_add(TICK_ONE)) | (word & READY) | ready);
         // It always writes, so it cannot fail.
         let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, add);
         let mut waiters = self.waiters.lock();
@@ -202,12 +203,7 @@ impl Waiters {
         place.replace(waker)
     }
 
-    fn enter(
-        &mut self,
-        waiter: &mut Waiter,
-        direction: Direction,
-        waker: Waker,
-    ) -> Option<Waker> {
+    fn enter(&mut self, waiter: &mut Waiter, direction: Direction, waker: Waker) -> Option<Waker> {
         let known = waiter.0.and_then(|id| self.others.iter_mut().find(|other| other.id == id));
         if let Some(other) = known {
             return Some(std::mem::replace(&mut other.waker, waker));

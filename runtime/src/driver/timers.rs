@@ -6,11 +6,8 @@
 //!
 //! # Memory ordering
 //!
-//! No deadline is slept through. Registering: `PublishNext` (`next` of the wheel); fence F1;
-//! `ReadUntil` (`asleep_until`). Going to sleep: `SayAsleep` (`asleep_until`); fence F2; `ReadNext` of
-//! every wheel. Both fences are SeqCst, so one is first: if F1 is, `ReadNext` sees the deadline; if
-//! F2 is, `ReadUntil` sees the sleeper, and sets the alarm itself. All accesses are Relaxed: the
-//! fences order them. The alarm's lock makes *who sets it last* the one who knew the most.
+//! `next` of a wheel is written under its lock and read without it, Relaxed: what orders it against
+//! the driver's sleep are the fences in `sleeper.rs`, where the argument stands.
 
 use std::io;
 use std::task::Waker;
@@ -19,26 +16,26 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 
 use crate::driver::clock::Clock;
+use crate::driver::sleeper::{AlarmClock, NEVER_NS, Sleeper};
 use crate::driver::sys::{Alarm, IS_ALARM_PRECISE};
 use crate::driver::wheel::{Key, More, SetWaker, Wheel};
-use crate::sync::{AtomicU64, Mutex, Ordering, fence};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 use crate::task::waker::{drop_foreign, wake_foreign};
 
 pub(crate) struct Timers {
     pub(crate) clock: Clock,
     wheels: Box<[CachePadded<Slot>]>,
-    /// Nobody sleeps: 0. Else the driver's sleeper will get up by then, in nanoseconds.
-    asleep_until: AtomicU64,
-    alarm: Mutex<Alarm>,
+    sleeper: Sleeper<Alarm>,
+    /// The runtime has ended. It is set before the wheels are emptied, and read under their locks
+    /// or after, so Relaxed will do.
+    is_closed: AtomicBool,
 }
 
 struct Slot {
     wheel: Mutex<Wheel>,
-    /// When something in the wheel may be due, in nanoseconds; [`NEVER`] if it is empty.
+    /// When something in the wheel may be due, in nanoseconds; [`NEVER_NS`] if it is empty.
     next: AtomicU64,
 }
-
-const NEVER: u64 = u64::MAX;
 
 /// A wheel's lock is held for so many timers at most, then its wakers are woken.
 const BATCH_MAX_TIMERS: usize = 128;
@@ -62,19 +59,22 @@ impl Timers {
     pub(super) fn new(workers: usize, registry: &mio::Registry) -> io::Result<Timers> {
         let slot = |_| {
             let wheel = Mutex::new(Wheel::new());
-            CachePadded::new(Slot { wheel, next: AtomicU64::new(NEVER) })
+            CachePadded::new(Slot { wheel, next: AtomicU64::new(NEVER_NS) })
         };
         Ok(Timers {
             clock: Clock::new(),
             wheels: (0..=workers).map(slot).collect(),
-            asleep_until: AtomicU64::new(0),
-            alarm: Mutex::new(Alarm::new(registry)?),
+            sleeper: Sleeper::new(Alarm::new(registry)?),
+            is_closed: AtomicBool::new(false),
         })
     }
 
     /// Registers a timer with the wheel of `worker`, or with the common one.
     ///
     /// Says also whether the driver has to be woken, on platforms whose alarm does not do it.
+    ///
+    /// # Panics
+    /// If the runtime has ended, since nothing would ever fire the timer.
     pub(crate) fn register(
         &self,
         worker: Option<usize>,
@@ -84,6 +84,10 @@ impl Timers {
         let index = worker.unwrap_or(self.wheels.len() - 1);
         let slot = &self.wheels[index];
         let mut wheel = slot.wheel.lock();
+        assert!(
+            !self.is_closed(),
+            "a timer was waited for whose runtime has ended; keep it alive while it is used"
+        );
         let key = wheel.insert(self.clock.to_ns(deadline), waker);
         let is_sooner = slot.publish(&wheel);
         drop(wheel);
@@ -95,58 +99,52 @@ impl Timers {
     /// Sets the alarm for the first deadline there is, if a sleeper would miss it.
     #[inline]
     fn reset_alarm(&self) -> bool {
-        fence(Ordering::SeqCst);
-        self.asleep_until.load(Ordering::Relaxed) != 0 && self.reset_alarm_of_sleeper()
+        self.sleeper.find().is_some_and(|clock| self.reset_alarm_of_sleeper(clock))
     }
 
     #[cold]
-    fn reset_alarm_of_sleeper(&self) -> bool {
-        let mut alarm = self.alarm.lock();
+    fn reset_alarm_of_sleeper(&self, mut clock: AlarmClock<'_, Alarm>) -> bool {
         let next = self.next_ns();
-        let is_sooner = next < self.asleep_until.load(Ordering::Relaxed);
+        let is_sooner = clock.is_too_late_for(next);
         if is_sooner {
-            self.asleep_until.store(next.max(1), Ordering::Relaxed);
-            alarm.set(self.delay_until(next));
+            clock.sleep_until(next).set(self.delay_until(next));
         }
         is_sooner && !IS_ALARM_PRECISE
     }
 
     fn next_ns(&self) -> u64 {
         let nexts = self.wheels.iter().map(|slot| slot.next.load(Ordering::Relaxed));
-        nexts.min().unwrap_or(NEVER)
+        nexts.min().unwrap_or(NEVER_NS)
     }
 
     fn delay_until(&self, ns: u64) -> Option<Duration> {
         let left = || Duration::from_nanos(ns.saturating_sub(self.clock.now_ns()));
-        (ns != NEVER).then(left)
+        (ns != NEVER_NS).then(left)
     }
 
     /// Announces that the caller is about to sleep, and sets the alarm. Returns how long it may
     /// sleep at most, where the alarm does not end its sleep.
     pub(super) fn begin_sleep(&self) -> Option<Duration> {
-        self.asleep_until.store(NEVER, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        let mut alarm = self.alarm.lock();
+        let mut clock = self.sleeper.announce();
         let next = self.next_ns();
         // Time that stands brings nothing by itself.
         let delay = if self.clock.is_paused() { None } else { self.delay_until(next) };
         if delay == Some(Duration::ZERO) {
-            self.asleep_until.store(0, Ordering::Relaxed);
+            self.sleeper.get_up();
             return delay;
         }
-        self.asleep_until.store(next.max(1), Ordering::Relaxed);
-        alarm.set(delay);
+        clock.sleep_until(next).set(delay);
         if IS_ALARM_PRECISE { None } else { delay }
     }
 
     pub(super) fn end_sleep(&self) {
-        self.asleep_until.store(0, Ordering::Relaxed);
+        self.sleeper.get_up();
     }
 
     /// Wakes whoever is due.
     pub(crate) fn fire(&self, wakers: &mut Vec<Waker>) {
         let next = self.next_ns();
-        if next == NEVER {
+        if next == NEVER_NS {
             return;
         }
         let now = self.clock.now_ns();
@@ -159,7 +157,7 @@ impl Timers {
 
     /// Says when something may be due, if anything is registered.
     pub(crate) fn next_deadline_ns(&self) -> Option<u64> {
-        Some(self.next_ns()).filter(|next| *next != NEVER)
+        Some(self.next_ns()).filter(|next| *next != NEVER_NS)
     }
 
     /// Sees to it that `waker` will be woken, if the timer has not fired.
@@ -184,12 +182,18 @@ impl Timers {
         drop_foreign(waker);
     }
 
-    /// Takes all timers out: the runtime is ending.
-    pub(crate) fn drain(&self) {
+    /// Takes all timers out, and wakes who waits: the runtime is ending.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
         for slot in &self.wheels {
             let wakers = slot.wheel.lock().drain();
-            wakers.into_iter().for_each(|waker| drop_foreign(Some(waker)));
+            wakers.into_iter().for_each(wake_foreign);
         }
+    }
+
+    /// Says whether timers that are gone were taken out by the end of the runtime.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -200,7 +204,7 @@ impl Timers {
 impl Slot {
     /// Publishes when the wheel is due. Says whether that is sooner than it was.
     fn publish(&self, wheel: &Wheel) -> bool {
-        let next = wheel.next_deadline_ns().unwrap_or(NEVER);
+        let next = wheel.next_deadline_ns().unwrap_or(NEVER_NS);
         let before = self.next.load(Ordering::Relaxed);
         if next != before {
             self.next.store(next, Ordering::Relaxed);

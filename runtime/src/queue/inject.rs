@@ -182,3 +182,93 @@ impl Shard {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::Inject;
+    use crate::hooks::life::{Birth, Life};
+    use crate::hooks::{Kind, RuntimeId};
+    use crate::sync::Mutex;
+    use crate::task::cell::{self, TaskRef};
+    use crate::task::poll;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    /// Loom reports a future that is never dropped, by what it holds.
+    fn task(held: &Arc<()>) -> TaskRef {
+        let life = Life::unborn(Birth::new(Kind::TASK, || "model"));
+        let runtime = RuntimeId::from_u32(1).expect("1 is a number of a runtime");
+        let held = held.clone();
+        cell::allocate(async move { drop(held) }, life, runtime).0.born()
+    }
+
+    fn cancel_all(inject: &Inject) {
+        while let Some(task) = inject.pop(0) {
+            poll::refuse(task, None);
+        }
+    }
+
+    #[test]
+    fn what_is_pushed_while_the_injector_is_closed_is_refused_or_popped() {
+        loom::model(|| {
+            let inject = Arc::new(Inject::new(1));
+            let held = Arc::new(());
+            let pushing = thread::spawn({
+                let inject = inject.clone();
+                let tasks = [task(&held), task(&held)];
+                move || {
+                    let pushed = tasks.map(|task| inject.push_new(task));
+                    let is_accepted = pushed.each_ref().map(Result::is_ok);
+                    assert!(is_accepted != [false, true], "once closed, it stays closed");
+                    let refused = pushed.into_iter().filter_map(Result::err);
+                    refused.for_each(|task| poll::refuse(task, None));
+                }
+            });
+            inject.close();
+            // As the last worker to leave does; it finds all that was accepted.
+            cancel_all(&inject);
+            let is_empty_after_the_end = inject.is_empty();
+            pushing.join().unwrap();
+            assert!(is_empty_after_the_end && inject.is_empty());
+            assert_eq!(Arc::strong_count(&held), 1, "every future was dropped");
+        });
+    }
+
+    #[test]
+    fn what_the_monitor_rescues_is_pushed_before_the_end_or_stays_where_it_is() {
+        loom::model(|| {
+            let inject = Arc::new(Inject::new(1));
+            let held = Arc::new(());
+            let slot = Arc::new(Mutex::new(Some(task(&held))));
+            let rescuing = thread::spawn({
+                let (inject, slot) = (inject.clone(), slot.clone());
+                move || inject.push_from(|| slot.lock().take())
+            });
+            inject.close();
+            // As a worker that leaves does, and the last of them after it.
+            let left = slot.lock().take();
+            left.into_iter().for_each(|task| poll::refuse(task, None));
+            cancel_all(&inject);
+            assert_eq!(Arc::strong_count(&held), 1, "the future was dropped");
+            rescuing.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn two_workers_that_pop_get_each_task_once() {
+        loom::model(|| {
+            let inject = Arc::new(Inject::new(1));
+            let held = Arc::new(());
+            for _ in 0..2 {
+                assert!(inject.push_new(task(&held)).is_ok());
+            }
+            let popping = thread::spawn({
+                let inject = inject.clone();
+                move || cancel_all(&inject)
+            });
+            cancel_all(&inject);
+            popping.join().unwrap();
+            assert_eq!(Arc::strong_count(&held), 1, "every future was dropped");
+        });
+    }
+}

@@ -149,3 +149,186 @@ impl<'a> Asleep<'a> {
         word.load(Ordering::Relaxed) & (1 << (self.worker % BITS)) == 0
     }
 }
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::{Idle, Searching};
+    use crate::park::Parker;
+    use crate::sync::{AtomicUsize, Ordering};
+    use loom::sync::Arc;
+    use loom::thread;
+
+    /// Workers as in `worker.rs`, with queues that order nothing by themselves: counts of tasks,
+    /// Relaxed, so that whatever is seen is seen because of this file.
+    struct World {
+        idle: Idle,
+        /// What was pushed from outside.
+        inject: AtomicUsize,
+        workers: Vec<Worker>,
+        /// How many tasks have still to run; the workers leave when there are none.
+        left: AtomicUsize,
+        /// The first task to run waits for the second, by this.
+        second: Parker,
+        work: Work,
+    }
+
+    #[derive(Default)]
+    struct Worker {
+        queue: AtomicUsize,
+        parker: Parker,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Work {
+        /// Each task is by itself.
+        Plain,
+        /// The first of two tasks ends only when the second has run: on another worker.
+        Pair,
+    }
+
+    impl World {
+        fn new(workers: usize, tasks: usize, work: Work) -> Arc<World> {
+            Arc::new(World {
+                // Of a pair both may search at once: as if there were more workers.
+                idle: Idle::new(if work == Work::Pair { workers + 1 } else { workers }),
+                inject: AtomicUsize::new(0),
+                workers: (0..workers).map(|_| Worker::default()).collect(),
+                left: AtomicUsize::new(tasks),
+                second: Parker::new(),
+                work,
+            })
+        }
+
+        fn push(&self, tasks: usize) {
+            self.inject.fetch_add(tasks, Ordering::Relaxed);
+            self.notify();
+        }
+
+        fn notify(&self) {
+            if let Some(worker) = self.idle.notify() {
+                let _ = self.workers[worker].parker.unpark();
+            }
+        }
+
+        /// Takes all there is: one task to run, the rest for the worker's own queue, of which it
+        /// tells nobody.
+        fn take(&self, queue: &AtomicUsize, me: usize) -> bool {
+            let taken = queue.swap(0, Ordering::Relaxed);
+            if taken > 1 {
+                self.workers[me].queue.fetch_add(taken - 1, Ordering::Relaxed);
+            }
+            taken > 0
+        }
+
+        fn steal(&self, me: usize) -> bool {
+            let others = self.workers.iter().enumerate().filter(|(index, _)| *index != me);
+            others.map(|(_, other)| &other.queue).chain([&self.inject]).any(|q| self.take(q, me))
+        }
+
+        fn has_work(&self) -> bool {
+            let queues = self.workers.iter().map(|worker| &worker.queue);
+            queues.chain([&self.inject]).any(|queue| queue.load(Ordering::Relaxed) > 0)
+        }
+
+        fn is_over(&self) -> bool {
+            self.left.load(Ordering::Acquire) == 0
+        }
+
+        fn execute(&self) {
+            let left = self.left.fetch_sub(1, Ordering::AcqRel) - 1;
+            if self.work == Work::Pair {
+                match left {
+                    0 => drop(self.second.unpark()),
+                    _ => self.second.park(),
+                }
+            }
+            if left == 0 {
+                for worker in &self.workers {
+                    let _ = worker.parker.unpark();
+                }
+            }
+        }
+
+        fn run(&self, me: usize) {
+            let own = &self.workers[me];
+            let mut searching = None;
+            while !self.is_over() {
+                if self.take(&own.queue, me) {
+                    self.stop_search(searching.take());
+                    self.execute();
+                    continue;
+                }
+                searching = searching.or_else(|| self.idle.try_search());
+                if searching.is_some() && self.steal(me) {
+                    self.stop_search(searching.take());
+                    self.execute();
+                    continue;
+                }
+                let asleep = self.idle.sleep(me, searching.take());
+                while !self.has_work() && !self.is_over() && !asleep.is_chosen() {
+                    own.parker.park();
+                }
+                searching = asleep.wake();
+                // There may be work for one that searches already: loom lets it go first.
+                thread::yield_now();
+            }
+            Searching::end_any(searching);
+        }
+
+        fn stop_search(&self, searching: Option<Searching<'_>>) {
+            if searching.is_some_and(Searching::end) {
+                self.notify();
+            }
+        }
+    }
+
+    fn spawn(world: &Arc<World>, f: impl FnOnce(&World) + 'static) -> thread::JoinHandle<()> {
+        let world = world.clone();
+        thread::spawn(move || f(&world))
+    }
+
+    /// Work that is left while everybody sleeps is a deadlock.
+    #[test]
+    fn what_is_pushed_while_a_worker_falls_asleep_is_run() {
+        loom::model(|| {
+            let world = World::new(1, 2, Work::Plain);
+            let threads =
+                [spawn(&world, |world| world.push(1)), spawn(&world, |world| world.push(1))];
+            world.run(0);
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn what_is_pushed_while_two_workers_fall_asleep_is_run() {
+        loom::model(|| {
+            let world = World::new(2, 1, Work::Plain);
+            let pushing = spawn(&world, |world| world.push(1));
+            let working = spawn(&world, |world| world.run(1));
+            world.run(0);
+            pushing.join().unwrap();
+            working.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn the_last_to_search_passes_the_search_on() {
+        loom::model(|| {
+            let world = World::new(2, 2, Work::Pair);
+            let working = [0, 1].map(|me| spawn(&world, move |world| world.run(me)));
+            world.push(1);
+            world.push(1);
+            working.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn what_a_searcher_takes_along_is_found_by_the_others() {
+        loom::model(|| {
+            let world = World::new(2, 2, Work::Pair);
+            let working = [0, 1].map(|me| spawn(&world, move |world| world.run(me)));
+            world.push(2);
+            working.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+    }
+}

@@ -23,9 +23,9 @@ struct Slot {
 }
 
 // On std's lock even under loom, which has no static ones.
-static SLOTS: [RwLock<Slot>; RUNTIMES_MAX] = [const {
-    RwLock::new(Slot { generation: 0, is_taken: false, runtime: Weak::new() })
-}; RUNTIMES_MAX];
+static SLOTS: [RwLock<Slot>; RUNTIMES_MAX] =
+    [const { RwLock::new(Slot { generation: 0, is_taken: false, runtime: Weak::new() }) };
+        RUNTIMES_MAX];
 
 /// A number that no other runtime has or had. Dropping it frees the slot.
 #[derive(Debug)]

@@ -156,10 +156,3 @@ impl Shared {
         self.remotes[worker].polls.load(Ordering::Relaxed)
     }
 }
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // Wakers of foreign runtimes' tasks may be left.
-        self.driver.timers.drain();
-    }
-}

@@ -105,7 +105,8 @@ impl Monitor {
     fn sleep_for_good(&self, shared: &Shared) {
         self.is_asleep.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        let is_needed = !shared.idle.is_everybody_asleep() || self.has_ended.load(Ordering::Acquire);
+        let is_needed =
+            !shared.idle.is_everybody_asleep() || self.has_ended.load(Ordering::Acquire);
         if !is_needed {
             self.parker.park();
         }

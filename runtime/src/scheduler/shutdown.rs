@@ -56,9 +56,9 @@ impl Shared {
     }
 
     /// After step 2: nobody will report anything any more, which those who still wait for a socket
-    /// of this runtime, somewhere else, are told.
+    /// or a timer of this runtime, somewhere else, are told.
     pub(crate) fn finish_ending(&self) {
         self.driver.reactor.close();
-        self.driver.timers.drain();
+        self.driver.timers.close();
     }
 }

@@ -15,6 +15,8 @@
 //!     stage of a complete task belongs to its `JoinHandle`, or to the dropper of that.
 //! I5. `join_waker` belongs to the handle, and to the finisher if the state said `JOIN_WAKER` when
 //!     the task became complete.
+//! I6. A cell stays where it was allocated, and its future leaves the stage only by being dropped
+//!     there.
 
 #![allow(unsafe_code, reason = "island: the layout of a task")]
 
@@ -410,10 +412,7 @@ impl Inside {
 
     /// Transitions 3 and 4. The first time, `enlist` enters the task into a list, with a reference
     /// of the list's own; it gives the reference back if the list is closed.
-    pub(crate) fn rest(
-        self,
-        enlist: impl FnOnce(TaskRef) -> Result<Place, TaskRef>,
-    ) -> Rested {
+    pub(crate) fn rest(self, enlist: impl FnOnce(TaskRef) -> Result<Place, TaskRef>) -> Rested {
         let is_first = self.place().is_none();
         if is_first {
             // The transition below counts the list's reference; until then this one keeps the
@@ -464,7 +463,7 @@ impl Inside {
 unsafe fn stage<'a, F: Future>(header: NonNull<Header>) -> &'a mut Stage<F> {
     // SAFETY: the caller has the right (I4), and by I1 it is that cell.
     let cell = unsafe { header.cast::<Cell<F>>().as_ref() };
-    // SAFETY: as above: nobody else looks at the stage.
+    // SAFETY: by I4 nobody else looks at the stage.
     unsafe { &mut *cell.stage.get() }
 }
 
@@ -493,12 +492,12 @@ unsafe fn poll<F: Future>(
     cx: &mut Context<'_>,
     running: &Running<'_>,
 ) -> Poll<Outcome> {
-    // SAFETY: the caller is inside.
+    // SAFETY: by I3 and I4 the caller, who is inside, has the right to the stage.
     let stage = unsafe { stage::<F>(header) };
     let Stage::Future(future) = stage else {
         unreachable!("a task was polled after it was complete");
     };
-    // SAFETY: the cell is on the heap and the future leaves it only by being dropped there.
+    // SAFETY: by I6 the future stays where it is until it is dropped.
     let future = unsafe { Pin::new_unchecked(future) };
     let polled = catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
     let (outcome, output) = match polled {
@@ -513,22 +512,22 @@ unsafe fn poll<F: Future>(
 }
 
 unsafe fn cancel<F: Future>(header: NonNull<Header>, id: AsyncId) {
-    // SAFETY: the caller is inside.
+    // SAFETY: by I3 and I4 the caller, who is inside, has the right to the stage.
     let stage = unsafe { stage::<F>(header) };
     empty(stage);
     *stage = Stage::Output(Err(JoinError::cancelled(id)));
 }
 
 unsafe fn drop_output<F: Future>(header: NonNull<Header>) {
-    // SAFETY: the caller has the right to the stage.
+    // SAFETY: by I4 the caller has the right to the stage.
     empty(unsafe { stage::<F>(header) });
 }
 
 unsafe fn take_output<F: Future>(header: NonNull<Header>, out: *mut ()) {
-    // SAFETY: the caller has the right to the stage.
+    // SAFETY: by I4 the caller has the right to the stage.
     let stage = unsafe { stage::<F>(header) };
     if let Stage::Output(output) = mem::replace(stage, Stage::Empty) {
-        // SAFETY: the caller says that `out` points to such an option.
+        // SAFETY: the caller says that `out` points to such an option; the type fits by I1.
         unsafe { *out.cast::<Option<Result<F::Output, JoinError>>>() = Some(output) };
     }
 }
@@ -537,4 +536,148 @@ unsafe fn free<F: Future>(header: NonNull<Header>) {
     // SAFETY: by I1 it is that cell, made by a `Box` of it, and the caller has the last reference.
     let cell = unsafe { Box::from_raw(header.cast::<Cell<F>>().as_ptr()) };
     quietly(|| drop(cell));
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::{JoinRef, TaskRef, allocate};
+    use crate::hooks::life::{Birth, Life};
+    use crate::hooks::{Kind, RuntimeId};
+    use crate::task::poll;
+    use loom::cell::UnsafeCell;
+    use loom::thread;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::{Wake, Waker};
+
+    /// Loom reports its maker and its dropper, if nothing orders them.
+    struct Output {
+        touched: UnsafeCell<()>,
+        drops: Arc<AtomicUsize>,
+    }
+
+    impl Output {
+        fn new(drops: Arc<AtomicUsize>) -> Output {
+            let touched = UnsafeCell::new(());
+            touched.with_mut(|_| ());
+            Output { touched, drops }
+        }
+    }
+
+    impl Drop for Output {
+        fn drop(&mut self) {
+            self.touched.with_mut(|_| ());
+            self.drops.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Who waits. Loom reports its maker and who wakes it, if nothing orders them.
+    struct Joiner {
+        touched: UnsafeCell<()>,
+        wakes: AtomicUsize,
+    }
+
+    // SAFETY: nothing is behind the cell, and loom reports two threads that touch it at once.
+    unsafe impl Sync for Joiner {}
+
+    impl Joiner {
+        fn new() -> Arc<Joiner> {
+            let touched = UnsafeCell::new(());
+            touched.with_mut(|_| ());
+            Arc::new(Joiner { touched, wakes: AtomicUsize::new(0) })
+        }
+
+        fn wakes(&self) -> usize {
+            self.wakes.load(Relaxed)
+        }
+    }
+
+    impl Wake for Joiner {
+        fn wake(self: Arc<Self>) {
+            self.touched.with_mut(|_| ());
+            self.wakes.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn spawn(drops: &Arc<AtomicUsize>) -> (TaskRef, JoinRef<Output>) {
+        let life = Life::unborn(Birth::new(Kind::TASK, || "model"));
+        let runtime = RuntimeId::from_u32(1).expect("1 is a number of a runtime");
+        let drops = drops.clone();
+        let (newborn, join) = allocate(async { Output::new(drops) }, life, runtime);
+        (newborn.born(), join)
+    }
+
+    /// Lets one thread run a task while `join` does something with its handle, which may come back
+    /// and then has the output. Whoever drops or takes that, it is done once.
+    fn check(join: fn(JoinRef<Output>, &Arc<Joiner>) -> Option<JoinRef<Output>>) {
+        loom::model(move || {
+            let drops = Arc::new(AtomicUsize::new(0));
+            let joiner = Joiner::new();
+            let (task, handle) = spawn(&drops);
+            // Nothing may be left to be dropped only when the task is freed.
+            let kept = task.clone();
+            let running = thread::spawn(move || poll::run_blocking(task));
+            let handle = join(handle, &joiner);
+            running.join().unwrap();
+            if let Some(mut handle) = handle {
+                assert_eq!(joiner.wakes(), 1, "who waits is woken once");
+                assert!(handle.take_output().expect("the task is complete").is_ok());
+                assert!(handle.take_output().is_none());
+            }
+            assert_eq!(drops.load(Relaxed), 1, "how often the output was dropped");
+            assert_eq!(Arc::strong_count(&joiner), 1, "no waker is left");
+            drop(kept);
+        });
+    }
+
+    /// As a `JoinHandle` does when it is polled. Says whether it has to wait.
+    fn poll_join(join: &mut JoinRef<Output>, joiner: &Arc<Joiner>) -> bool {
+        let is_left = join.leave_waker(&Waker::from(joiner.clone()));
+        if !is_left {
+            assert!(join.take_output().is_some(), "the task is complete");
+        }
+        is_left
+    }
+
+    #[test]
+    fn who_waits_is_woken_or_has_the_output() {
+        check(|mut join, joiner| poll_join(&mut join, joiner).then_some(join));
+    }
+
+    #[test]
+    fn who_looks_early_has_nothing_or_the_whole_output() {
+        check(|mut join, joiner| {
+            let output = join.take_output();
+            (output.is_none() && poll_join(&mut join, joiner)).then_some(join)
+        });
+    }
+
+    #[test]
+    fn who_waits_with_another_waker_is_woken_by_that() {
+        check(|mut join, joiner| {
+            let first = Joiner::new();
+            if !poll_join(&mut join, &first) || !poll_join(&mut join, joiner) {
+                return None;
+            }
+            assert_eq!(first.wakes(), 0);
+            Some(join)
+        });
+    }
+
+    #[test]
+    fn a_handle_that_goes_leaves_the_output_to_one_side() {
+        check(|join, _| {
+            drop(join);
+            None
+        });
+    }
+
+    #[test]
+    fn a_handle_that_goes_takes_its_waker_along_or_it_is_woken() {
+        check(|mut join, joiner| {
+            poll_join(&mut join, joiner);
+            drop(join);
+            None
+        });
+    }
 }

@@ -189,12 +189,8 @@ impl State {
         let mut now = Snapshot(self.0.load(Ordering::Relaxed));
         loop {
             let (next, verdict) = f(now);
-            let swapped = self.0.compare_exchange_weak(
-                now.0,
-                next.0,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            );
+            let swapped =
+                self.0.compare_exchange_weak(now.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
             match swapped {
                 Ok(_) => return verdict,
                 Err(found) => now = Snapshot(found),
@@ -270,8 +266,7 @@ impl State {
     pub(crate) fn finish(&self) -> Finish {
         self.update(|now| {
             debug_assert!(now.is_running(), "finish from {now:?}");
-            let finish =
-                Finish { is_unwanted: !now.is_joined(), has_waker: now.has(JOIN_WAKER) };
+            let finish = Finish { is_unwanted: !now.is_joined(), has_waker: now.has(JOIN_WAKER) };
             (now.without(RUNNING | QUEUED).with(COMPLETE), finish)
         })
     }
@@ -442,5 +437,247 @@ mod tests {
     fn the_last_reference_frees() {
         check("start finish unref unref", "Poll last");
         check("start enlist wake start finish unref unref unref", "Poll Idle Submit Poll last");
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::{Rest, Start, State, Wake, WakeByValue};
+    use crate::sync::{AtomicUsize, Mutex, Ordering};
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+    use loom::thread::{self, JoinHandle};
+    use std::sync::Mutex as Unmodelled;
+
+    const WAKERS: usize = 2;
+
+    /// A task with everything around it that its state decides about. Its future is ready when it
+    /// has seen what each waker brings.
+    struct World {
+        state: State,
+        /// Touched by who is inside, and by who frees: loom reports two at once.
+        inside: UnsafeCell<()>,
+        /// Relaxed: it is the state that must make it visible.
+        brought: [AtomicUsize; WAKERS],
+        /// How often the queue has the task.
+        queue: Mutex<usize>,
+        list: Mutex<List>,
+        seen: Unmodelled<Seen>,
+    }
+
+    #[derive(Default)]
+    struct List {
+        has_task: bool,
+        is_closed: bool,
+    }
+
+    /// What happened, for the checks only.
+    #[derive(Default)]
+    struct Seen {
+        is_listed: bool,
+        ends: usize,
+        frees: usize,
+    }
+
+    impl World {
+        fn new() -> Arc<World> {
+            Arc::new(World {
+                state: State::new(),
+                inside: UnsafeCell::new(()),
+                brought: [AtomicUsize::new(0), AtomicUsize::new(0)],
+                queue: Mutex::new(1),
+                list: Mutex::default(),
+                seen: Unmodelled::default(),
+            })
+        }
+
+        /// Only who has a reference may look at the state.
+        fn state(&self) -> &State {
+            assert_eq!(self.seen.lock().unwrap().frees, 0, "a task was used that is freed");
+            &self.state
+        }
+
+        fn push(&self) {
+            let mut queue = self.queue.lock();
+            assert_eq!(*queue, 0, "a task is queued twice");
+            *queue += 1;
+        }
+
+        fn pop(&self) -> bool {
+            std::mem::replace(&mut *self.queue.lock(), 0) > 0
+        }
+
+        fn drop_refs(&self, n: usize) {
+            if self.state().drop_refs(n) {
+                self.free();
+            }
+        }
+
+        fn free(&self) {
+            self.inside.with_mut(|_| ());
+            self.seen.lock().unwrap().frees += 1;
+        }
+
+        fn submit(&self, wake: Wake) {
+            if wake == Wake::Submit {
+                self.push();
+            }
+        }
+
+        fn work(&self) {
+            for _ in 0..2 {
+                if self.pop() {
+                    self.run();
+                }
+            }
+        }
+
+        fn run(&self) {
+            let start = self.state().start();
+            self.inside.with_mut(|_| ());
+            let is_ready = || self.brought.iter().all(|it| it.load(Ordering::Relaxed) == 1);
+            if start != Start::Poll || is_ready() {
+                return self.end();
+            }
+            self.inside.with_mut(|_| ());
+            let is_first = !self.seen.lock().unwrap().is_listed;
+            if is_first {
+                let mut list = self.list.lock();
+                if list.is_closed {
+                    drop(list);
+                    return self.end();
+                }
+                list.has_task = true;
+                self.seen.lock().unwrap().is_listed = true;
+            }
+            match self.state().rest(is_first) {
+                Rest::Idle => {}
+                Rest::Again => self.push(),
+                Rest::Cancel(_) => self.end(),
+            }
+        }
+
+        fn end(&self) {
+            self.inside.with_mut(|_| ());
+            self.seen.lock().unwrap().ends += 1;
+            let was_listed = std::mem::take(&mut self.list.lock().has_task);
+            let _ = self.state().finish();
+            self.drop_refs(if was_listed { 2 } else { 1 });
+        }
+
+        fn wake_by_ref(&self, waker: usize) {
+            self.brought[waker].store(1, Ordering::Relaxed);
+            self.submit(self.state().wake());
+            self.drop_refs(1);
+        }
+
+        fn wake_by_value(&self, waker: usize) {
+            self.brought[waker].store(1, Ordering::Relaxed);
+            match self.state().wake_and_release() {
+                WakeByValue::Submit => self.push(),
+                WakeByValue::Released => {}
+                WakeByValue::Free => self.free(),
+            }
+        }
+
+        fn abort(&self) {
+            self.submit(self.state().abort());
+            self.drop_refs(1);
+        }
+
+        fn abort_and_stop(&self) {
+            self.submit(self.state().abort());
+            self.stop();
+        }
+
+        fn stop(&self) {
+            let mut list = self.list.lock();
+            list.is_closed = true;
+            let stopped = if list.has_task { self.state().stop() } else { Wake::Seen };
+            drop(list);
+            self.submit(stopped);
+            self.drop_refs(1);
+        }
+    }
+
+    fn spawn(world: &Arc<World>, f: fn(&World)) -> JoinHandle<()> {
+        let world = world.clone();
+        thread::spawn(move || f(&world))
+    }
+
+    /// Lets two workers and two `others` loose on a task, whose future has been brought all but
+    /// `missing`. Each of the others has a reference; the handle is gone, so any may be the last.
+    fn check(others: [fn(&World); 2], missing: &'static [usize]) {
+        loom::model(move || {
+            let world = World::new();
+            others.iter().for_each(|_| world.state().add_ref());
+            world.drop_refs(1);
+            for waker in (0..WAKERS).filter(|waker| !missing.contains(waker)) {
+                world.brought[waker].store(1, Ordering::Relaxed);
+            }
+            let working = spawn(&world, World::work);
+            let others = others.map(|other| spawn(&world, other));
+            world.work();
+            working.join().unwrap();
+            others.into_iter().for_each(|thread| thread.join().unwrap());
+            while world.pop() {
+                world.run();
+            }
+            assert_eq!(world.seen.lock().unwrap().ends, 1, "how often it ended");
+            assert_eq!(world.seen.lock().unwrap().frees, 1, "how often it was freed");
+            assert!(!world.list.lock().has_task);
+        });
+    }
+
+    #[test]
+    fn no_wake_is_lost() {
+        check([|world| world.wake_by_ref(0), |world| world.wake_by_value(1)], &[0, 1]);
+    }
+
+    #[test]
+    fn a_task_that_waits_for_ever_ends_once_when_it_is_aborted() {
+        check([|world| world.wake_by_value(0), World::abort], &[0, 1]);
+    }
+
+    #[test]
+    fn a_task_that_waits_for_ever_ends_once_with_its_runtime() {
+        check([|world| world.wake_by_value(0), World::stop], &[0, 1]);
+    }
+
+    #[test]
+    fn a_task_that_becomes_ready_while_it_is_aborted_and_stopped_ends_once() {
+        check([|world| world.wake_by_ref(0), World::abort_and_stop], &[0]);
+    }
+
+    /// The handle does as in `JoinRef::leave_waker`, twice, and goes.
+    #[test]
+    fn the_place_of_the_join_waker_is_touched_by_one_side_at_a_time() {
+        loom::model(|| {
+            let task = Arc::new((State::new(), UnsafeCell::new(())));
+            let finishing = thread::spawn({
+                let task = task.clone();
+                move || {
+                    let _ = task.0.start();
+                    if task.0.finish().has_waker {
+                        task.1.with_mut(|_| ());
+                    }
+                }
+            });
+            let (state, place) = &*task;
+            for _ in 0..2 {
+                if state.has_waker() && state.recall_waker().is_err() {
+                    break;
+                }
+                place.with_mut(|_| ());
+                if state.offer_waker().is_err() {
+                    place.with_mut(|_| ());
+                    break;
+                }
+            }
+            if state.drop_join().has_waker {
+                place.with_mut(|_| ());
+            }
+            finishing.join().unwrap();
+        });
     }
 }

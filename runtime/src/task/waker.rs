@@ -62,7 +62,7 @@ pub(crate) fn state_of(waker: &Waker) -> Option<Snapshot> {
     if !std::ptr::eq(waker.vtable(), &raw const TABLE) {
         return None;
     }
-    // SAFETY: it has our table, and it is borrowed for as long.
+    // SAFETY: I1: it has our table, and it is borrowed for as long.
     let task = unsafe { borrow(waker.data()) };
     Some(task.state().load())
 }
@@ -82,14 +82,14 @@ pub(crate) fn drop_foreign(waker: Option<Waker>) {
 }
 
 unsafe fn clone(data: *const ()) -> RawWaker {
-    // SAFETY: the caller has a waker with our table.
+    // SAFETY: by I1: the caller has a waker with our table.
     let task = unsafe { borrow(data) };
     task.state().add_ref();
     RawWaker::new(data, &TABLE)
 }
 
 unsafe fn wake(data: *const ()) {
-    // SAFETY: the caller gives up a waker with our table.
+    // SAFETY: by I1: the caller gives up a waker with our table.
     let task = unsafe { borrow(data) };
     if let Some(task) = ManuallyDrop::into_inner(task).wake() {
         scheduler::schedule(task);
@@ -97,7 +97,7 @@ unsafe fn wake(data: *const ()) {
 }
 
 unsafe fn wake_by_ref(data: *const ()) {
-    // SAFETY: the caller has a waker with our table.
+    // SAFETY: by I1: the caller has a waker with our table.
     let task = unsafe { borrow(data) };
     if let Some(task) = task.wake_by_ref() {
         scheduler::schedule(task);
@@ -105,6 +105,6 @@ unsafe fn wake_by_ref(data: *const ()) {
 }
 
 unsafe fn drop_waker(data: *const ()) {
-    // SAFETY: the caller gives up a waker with our table.
+    // SAFETY: by I1: the caller gives up a waker with our table.
     drop(ManuallyDrop::into_inner(unsafe { borrow(data) }));
 }

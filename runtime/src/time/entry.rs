@@ -33,11 +33,13 @@ impl Entry {
     pub(super) fn poll_due(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
         let timers = &self.shared.driver.timers;
         if let Some(timer) = self.timer {
-            let has_fired = timers.set_waker(timer, cx.waker()) == TimerState::Fired;
-            if has_fired {
-                self.timer = None;
+            if timers.set_waker(timer, cx.waker()) == TimerState::Pending {
+                return false;
             }
-            return has_fired;
+            self.timer = None;
+            if !timers.is_closed() {
+                return true;
+            }
         }
         let deadline = deadline.into_std();
         if timers.clock.now() >= deadline {

@@ -3,8 +3,6 @@
 //! Used by every test of the package. Nothing here waits for a time to pass: it waits for a line in
 //! the log, an answer or an end, and gives up, loudly, at a deadline.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where and why")]
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! Checks in tests that resources live as they should, and that nothing is left behind.
 
-use std::collections::HashMap;
+mod laws; // what must hold of a life
+
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -84,11 +86,19 @@ struct Log {
     known: HashMap<AsyncId, Known>,
 }
 
+/// What is known of a resource from its first event.
 #[derive(Clone, Debug)]
 struct Known {
     kind: Kind,
     label: String,
     creator: Option<AsyncId>,
+}
+
+impl Log {
+    fn ended(&self) -> HashSet<AsyncId> {
+        let ends = self.heard.iter().filter(|heard| matches!(heard.event, Event::Destroy(_)));
+        ends.map(|heard| heard.id).collect()
+    }
 }
 
 impl Recorder {
@@ -120,9 +130,12 @@ impl Recorder {
         self.log().heard.clone()
     }
 
-    /// Forgets what was heard.
+    /// Forgets the resources that have ended.
     pub fn clear(&self) {
-        *self.log() = Log::default();
+        let mut log = self.log();
+        let ended = log.ended();
+        log.heard.retain(|heard| !ended.contains(&heard.id));
+        log.known.retain(|id, _| !ended.contains(id));
     }
 
     /// Returns the events of a resource, as text: `init before after destroy:Completed`.
@@ -162,37 +175,17 @@ impl Recorder {
     /// Returns the resources of which `init` was heard and `destroy` was not.
     #[must_use]
     pub fn alive(&self) -> Vec<AsyncId> {
-        let is_alive = |id: &AsyncId| !self.sequence(*id).contains("destroy");
-        self.ids().into_iter().filter(is_alive).collect()
+        let ended = self.log().ended();
+        self.ids().into_iter().filter(|id| !ended.contains(id)).collect()
     }
 
     /// Checks what was heard against the invariants, and returns what is wrong, as sentences.
     ///
-    /// What is alive may go on; see [`alive`](Recorder::alive).
+    /// What is alive may go on, and run while this looks; see [`alive`](Recorder::alive).
     #[must_use]
     pub fn check(&self) -> Vec<String> {
-        let log = self.log().clone();
-        let mut wrong = Vec::new();
-        let mut lives: HashMap<AsyncId, Checked> = HashMap::new();
-        let mut stacks: HashMap<ThreadId, Vec<AsyncId>> = HashMap::new();
-        for heard in &log.heard {
-            let known = &log.known[&heard.id];
-            let stack = stacks.entry(heard.thread).or_default();
-            let life = lives.entry(heard.id).or_default();
-            life.hear(heard, known, stack, &mut |what: &str| {
-                wrong.push(format!("{} {} {}: {what}", heard.id, known.kind, known.label));
-            });
-        }
-        for (id, life) in &lives {
-            let known = &log.known[id];
-            if life.has_ended && !life.is_resolved && must_resolve(known.kind) {
-                wrong.push(format!("{id} {}: L3: ended without promise_resolve", known.kind));
-            }
-        }
-        for (thread, stack) in stacks.iter().filter(|(_, stack)| !stack.is_empty()) {
-            wrong.push(format!("L2: {thread:?} still runs {stack:?}"));
-        }
-        wrong
+        let Log { heard, known } = self.log().clone();
+        laws::check(&heard, &known)
     }
 
     /// Panics if [`check`](Recorder::check) finds something.
@@ -230,75 +223,6 @@ impl Recorder {
     }
 }
 
-fn must_resolve(kind: Kind) -> bool {
-    [Kind::TASK, Kind::BLOCK_ON, Kind::BLOCKING, Kind::FLOW].contains(&kind)
-}
-
-/// What a check knows of one resource so far.
-#[derive(Default)]
-struct Checked {
-    has_begun: bool,
-    has_ended: bool,
-    is_resolved: bool,
-    open: usize,
-}
-
-impl Checked {
-    fn hear(
-        &mut self,
-        heard: &Heard,
-        known: &Known,
-        stack: &mut Vec<AsyncId>,
-        wrong: &mut dyn FnMut(&str),
-    ) {
-        if self.has_ended {
-            wrong("L4: an event after destroy");
-        }
-        if !self.has_begun && !matches!(heard.event, Event::Init { .. }) {
-            wrong("L1, L7: an event before init");
-        }
-        match heard.event {
-            Event::Init { is_replayed } => {
-                if std::mem::replace(&mut self.has_begun, true) {
-                    wrong("L1: a second init");
-                }
-                if !is_replayed && known.creator.is_some() && heard.current != known.creator {
-                    wrong("L6: in init, current is not the creator");
-                }
-                return;
-            }
-            Event::Destroy(_) => {
-                self.has_ended = true;
-                if self.open > 0 {
-                    wrong("L2, L4: destroy while it runs");
-                }
-                return;
-            }
-            Event::Before => {
-                self.open += 1;
-                stack.push(heard.id);
-            }
-            Event::After => {
-                self.open = self.open.saturating_sub(1);
-                if stack.pop() != Some(heard.id) {
-                    wrong("L2: after does not match the innermost before of its thread");
-                }
-            }
-            Event::PromiseResolve(_) => {
-                if std::mem::replace(&mut self.is_resolved, true) {
-                    wrong("L3: a second promise_resolve");
-                }
-                if stack.last() != Some(&heard.id) {
-                    wrong("L3: promise_resolve outside a pair");
-                }
-            }
-        }
-        if heard.current != Some(heard.id) {
-            wrong("L6: current is not the resource itself");
-        }
-    }
-}
-
 impl AsyncHook for Recorder {
     fn events(&self) -> Events {
         Events::ALL
@@ -325,7 +249,8 @@ impl AsyncHook for Recorder {
     }
 }
 
-/// Panics if something of a runtime that has ended is still in the map.
+/// Panics if something of a runtime that has ended is still in the map. Of a runtime whose lineage
+/// is off, nothing ever is.
 ///
 /// # Panics
 /// With the tree of what is left.
@@ -333,4 +258,57 @@ impl AsyncHook for Recorder {
 pub fn assert_quiescent(runtime: RuntimeId) {
     let left = tracker::len_of(runtime);
     assert!(left == 0, "{left} resources of {runtime:?} are left:\n{}", inspect::tree_of(runtime));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Event, Heard, Known, Recorder};
+    use forebear_hooks::{AsyncId, Kind, Reason};
+    use std::thread;
+
+    fn id(raw: u64) -> AsyncId {
+        AsyncId::from_u64(raw).unwrap()
+    }
+
+    /// Feeds a recorder with events of tasks.
+    fn recorder(events: &[(u64, Event)]) -> Recorder {
+        let recorder = Recorder::new();
+        let mut log = recorder.log();
+        for (raw, event) in events {
+            let known = Known { kind: Kind::TASK, label: "made up".to_owned(), creator: None };
+            log.known.insert(id(*raw), known);
+            let thread = thread::current().id();
+            log.heard.push(Heard { id: id(*raw), event: *event, current: Some(id(9)), thread });
+        }
+        drop(log);
+        recorder
+    }
+
+    const INIT: Event = Event::Init { is_replayed: false };
+    const COMPLETED: Event = Event::Destroy(Reason::Completed);
+
+    #[test]
+    fn what_is_wrong_is_said_with_the_resource_and_all_that_was_heard() {
+        let wrong = recorder(&[(1, INIT), (1, COMPLETED)]);
+        let payload = std::panic::catch_unwind(|| wrong.assert_valid()).unwrap_err();
+        assert_eq!(
+            payload.downcast_ref::<String>().unwrap(),
+            "\n#1 TASK made up: L3: it ended without promise_resolve\nheard:\n\
+             #1 TASK made up init  in #9\n#1 TASK made up destroy:Completed  in #9\n"
+        );
+        let alive = recorder(&[(1, INIT)]);
+        alive.assert_valid();
+        let payload = std::panic::catch_unwind(|| alive.assert_ended()).unwrap_err();
+        assert!(payload.downcast_ref::<String>().unwrap().starts_with("still alive: [#1]"));
+    }
+
+    #[test]
+    fn what_has_ended_can_be_forgotten_and_what_is_alive_is_not() {
+        let recorder = recorder(&[(1, INIT), (2, INIT), (2, COMPLETED)]);
+        assert_eq!(recorder.check().len(), 1);
+        recorder.clear();
+        assert_eq!((recorder.ids(), recorder.alive()), (vec![id(1)], vec![id(1)]));
+        assert_eq!(recorder.sequence(id(1)), "init");
+        recorder.assert_valid();
+    }
 }

@@ -1,17 +1,12 @@
 //! Drives the real service over plain sockets: every answer it can give, every client it must bear.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where and why")]
-
-mod support;
-
 use std::io::{ErrorKind, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
-use support::{Client, Service, request};
+use crate::support::{Client, Service, request};
 
 const BOOK: &str = r#"{"item":"book","quantity":2,"accountId":"a-1"}"#;
 
@@ -255,13 +250,77 @@ fn what_sqlite_cannot_do_is_our_fault_and_in_the_log() {
     assert_eq!(service.get("/healthz").status, 200);
 }
 
+#[test]
+fn the_tree_shows_everything_under_what_triggered_it() {
+    let service = Service::start(&[("SHIP_AFTER_MS", NEVER_MS)]);
+    let mut answered = service.connect();
+    let placed = answered.request("POST", "/orders", &[("x-request-id", "web-1")], BOOK);
+    assert_eq!(placed.status, 201);
+    let _busy = client_in_the_middle_of_an_order(&service);
+
+    // The timer is there from the first poll of its task, which may come after the answer.
+    let timer = "timer sleep runtime/examples/orders/src/shipping.rs";
+    let tree = service.get_until("/debug/tree", |answer| answer.body.contains(timer)).body;
+    let connection =
+        ["task connection", "tcp stream connection", "tcp listener", "block on orders::serve"];
+    // The request that was answered is gone; what it has begun is still under it.
+    let gone = "flow POST /orders";
+    let ship = line_under(&tree, "task ship", &[&[gone], &connection[..]].concat());
+    assert!(ship.ends_with("requestId=web-1  accountId=a-1"), "{ship}");
+    let timer = line_under(&tree, timer, &[&["task ship", gone], &connection[..]].concat());
+    assert!(timer.contains("accountId=a-1"), "{timer}");
+    // The request that is being read is alive, with the timer that limits it.
+    let flow = line_under(&tree, "requestId=busy", &connection);
+    assert!(flow.contains("flow POST /orders"), "{flow}");
+    let limit = "timer timeout runtime/examples/orders/src/body.rs";
+    line_under(&tree, limit, &[&["requestId=busy"], &connection[..]].concat());
+    // And so is the request that asks.
+    line_under(&tree, "flow GET /debug/tree", &connection);
+    line_under(&tree, "task accept", &["block on orders::serve"]);
+}
+
+#[test]
+fn an_order_hangs_under_its_request_when_even_the_connection_is_gone() {
+    let service = Service::start(&[("SHIP_AFTER_MS", NEVER_MS)]);
+    assert_eq!(service.connect().request("POST", "/orders", &[], BOOK).status, 201);
+    let is_gone = |line: &str| line.contains("task connection") && line.ends_with("gone");
+    let tree = service.get_until("/debug/tree", |answer| answer.body.lines().any(is_gone)).body;
+    let ancestors = [
+        "flow POST /orders",
+        "task connection",
+        "tcp stream connection",
+        "tcp listener",
+        "block on orders::serve",
+    ];
+    let ship = line_under(&tree, "task ship", &ancestors);
+    assert!(ship.ends_with("accountId=a-1"), "{ship}");
+}
+
+/// Returns the first line of a tree that holds `what`, whose ancestors hold these, nearest first.
+#[track_caller]
+fn line_under<'a>(tree: &'a str, what: &str, ancestors: &[&str]) -> &'a str {
+    let depth = |line: &str| line.chars().take_while(|c| " │├└─".contains(*c)).count();
+    let lines: Vec<&str> = tree.lines().collect();
+    let Some(found) = lines.iter().position(|line| line.contains(what)) else {
+        panic!("no {what:?} in\n{tree}");
+    };
+    let mut at = found;
+    for ancestor in ancestors {
+        let parent = lines[..at].iter().rposition(|line| depth(line) < depth(lines[at]));
+        at = parent.unwrap_or_else(|| panic!("{what:?} is not under {ancestor:?} in\n{tree}"));
+        assert!(lines[at].contains(ancestor), "{what:?} is not under {ancestor:?} in\n{tree}");
+    }
+    assert_eq!(depth(lines[at]), 0, "{what:?} has more ancestors in\n{tree}");
+    lines[found]
+}
+
 /// Returns a client whose order the service has begun to read, but not all of it.
 fn client_in_the_middle_of_an_order(service: &Service) -> Client {
     let mut client = service.connect();
     let length = BOOK.len();
     // hyper asks for the rest when the handler asks for the body: from then on it is in flight.
     let head = format!(
-        "POST /orders HTTP/1.1\r\nhost: orders\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+        "POST /orders HTTP/1.1\r\nhost: orders\r\nx-request-id: busy\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
     );
     client.send(head);
     assert_eq!(client.answer().status, 100);
@@ -286,7 +345,6 @@ fn either_signal_ends_it_when_all_in_flight_is_done() {
         busy.send(BOOK);
         let answer = busy.answer();
         assert_eq!(answer.status, 201, "{answer:?}");
-        assert_eq!(answer.header("connection"), Some("close"));
         assert!(busy.is_at_end());
 
         assert!(service.wait().success());
