@@ -20,7 +20,7 @@ use crate::park::Parker;
 use crate::scheduler::monitor::Monitor;
 use crate::scheduler::{self, Shared, Worker};
 use crate::sync::{AtomicBool, Mutex, Ordering};
-use crate::task::JoinHandle;
+use crate::task::{JoinHandle, cell};
 
 pub use crate::builder::Builder;
 pub use crate::handle::{EnterGuard, Handle, TryCurrentError};
@@ -368,9 +368,9 @@ impl<F: Future> Root<'_, F> {
                 Err(payload) => (Outcome::Panicked, Err(payload)),
             };
             running.promise_resolve(outcome);
-            let dropped = catch_unwind(AssertUnwindSafe(|| future.set(None)));
-            // The first panic is the one that says most.
-            (Some(outcome), result.and_then(|ready| dropped.map(|()| ready)))
+            // What was said is final: a panic of the destructor changes it no more.
+            cell::quietly(|| future.set(None));
+            (Some(outcome), result)
         });
         if let (Some(outcome), Some(life)) = (outcome, self.life.take_if(|_| outcome.is_some())) {
             life.end(outcome.into());

@@ -13,7 +13,7 @@ use futures_core::Stream;
 use mio::Interest;
 use mio::net::UnixStream;
 use signal_hook::SigId;
-use signal_hook::low_level::{pipe, unregister};
+use signal_hook::low_level::{pipe, signal_name, unregister};
 
 use crate::driver::{Direction, Registration};
 use crate::handle::Handle;
@@ -135,9 +135,12 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
     let stream = UnixStream::from_std(ours);
     let registration = Registration::new(stream, shared, Interest::READABLE)?;
     let handler = pipe::register(kind.0, handlers)?;
-    let birth = Birth::new(Kind::SIGNAL, || "signal")
+    let mut birth = Birth::new(Kind::SIGNAL, || "signal")
         .location(Location::caller())
         .runtime(handle.id());
+    if let Some(name) = signal_name(kind.0) {
+        birth = birth.name(name);
+    }
     Ok(Signal { registration, handler, life: Life::begin(birth) })
 }
 

@@ -16,7 +16,7 @@ fn a_recorder_writes_down_what_it_hears() {
             let timer = AsyncResource::new(Kind::TIMER);
             let timer_id = timer.id();
             timer.run_in_async_scope(|| timer.resolve());
-            drop(timer);
+            timer.emit_destroy();
             running.promise_resolve(Outcome::Ready);
             timer_id
         });
@@ -29,7 +29,7 @@ fn a_recorder_writes_down_what_it_hears() {
     assert_eq!(recorder.ids_of_kind(Kind::TIMER), [timer]);
     assert_eq!(recorder.ids_labelled("work"), [task]);
     assert_eq!(recorder.sequence(task), "init before resolve:Ready after destroy:Completed");
-    assert_eq!(recorder.sequence(timer), "init before resolve:Ready after destroy:Dropped");
+    assert_eq!(recorder.sequence(timer), "init before resolve:Ready after destroy:Completed");
     assert_eq!(recorder.heard().len(), 10);
     assert_eq!(recorder.heard()[0].event, Event::Init { is_replayed: false });
     assert_eq!(recorder.heard()[0].current, Some(root.id()));

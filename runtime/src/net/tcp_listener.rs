@@ -21,7 +21,7 @@ use crate::net::wait::Wait;
 /// A TCP socket that accepts connections.
 ///
 /// # Hooks
-/// `init` when it is bound; a pair around each attempt to accept when the system says that a
+/// Its label is the address. `init` when it is bound; a pair around each attempt to accept when the system says that a
 /// connection is there; `destroy` at its drop. It holds only such context as says that it may
 /// outlive the work that made it. The trigger of an accepted connection is its listener.
 ///
@@ -98,9 +98,12 @@ impl TcpListener {
         let listener = mio::net::TcpListener::from_std(listener);
         let shared = handle.shared().clone();
         let registration = Registration::new(listener, shared, Interest::READABLE)?;
-        let birth = Birth::new(Kind::TCP_LISTENER, || "listener")
+        let mut birth = Birth::new(Kind::TCP_LISTENER, || "listener")
             .location(location)
             .runtime(handle.id());
+        if let Ok(address) = registration.io().local_addr() {
+            birth = birth.name(address.to_string());
+        }
         Ok(TcpListener { registration, life: Life::begin(birth) })
     }
 

@@ -468,7 +468,7 @@ unsafe fn stage<'a, F: Future>(header: NonNull<Header>) -> &'a mut Stage<F> {
 }
 
 /// Runs a destructor whose panic changes nothing any more: the panic hook has reported it.
-fn quietly(destroy: impl FnOnce()) {
+pub(crate) fn quietly(destroy: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(destroy)) {
         discard(payload);
     }
