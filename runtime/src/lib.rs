@@ -48,7 +48,7 @@ mod facade; // the context layer, joined
 
 #[cfg(feature = "context")]
 pub use facade::{
-    AsyncLocal, Flow, FlowBuilder, Lineage, LocalGuard, NotInContext, OwnedAsyncLocal, Scope,
-    Snapshot, fields, flow, flow_id, inspect, testing, tracker,
+    AsyncLocal, Flow, FlowBuilder, Inherit, Lineage, LocalGuard, NotInContext, OwnedAsyncLocal,
+    Scope, Snapshot, fields, flow, flow_id, inspect, testing, tracker,
 };
 pub use spawn::{spawn, spawn_root};

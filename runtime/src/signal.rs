@@ -135,9 +135,8 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
     let stream = UnixStream::from_std(ours);
     let registration = Registration::new(stream, shared, Interest::READABLE)?;
     let handler = pipe::register(kind.0, handlers)?;
-    let mut birth = Birth::new(Kind::SIGNAL, || "signal")
-        .location(Location::caller())
-        .runtime(handle.id());
+    let mut birth =
+        Birth::new(Kind::SIGNAL, || "signal").location(Location::caller()).runtime(handle.id());
     if let Some(name) = signal_name(kind.0) {
         birth = birth.name(name);
     }
@@ -163,9 +162,9 @@ impl Signal {
     /// Waits for the next signal. `None` when the runtime has ended.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         let life = &self.life;
-        let read = self.registration.poll_io(cx, Direction::Read, None, |mut io| {
-            life.run(|_| drain(&mut io))
-        });
+        let read = self
+            .registration
+            .poll_io(cx, Direction::Read, None, |mut io| life.run(|_| drain(&mut io)));
         read.map(Result::ok)
     }
 

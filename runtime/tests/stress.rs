@@ -4,6 +4,8 @@
 //! end: mostly a test that hangs. Nothing waits for a time and hopes; what is repeated is repeated
 //! to meet many interleavings. The same tests run under the sanitizers.
 
+#![allow(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+
 use std::future::{Future, pending, poll_fn};
 use std::panic::{self, AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;

@@ -13,8 +13,8 @@ pub(crate) mod timers; // which wakers are due when
 mod sleeper; // who must not sleep through that
 mod wheel; // how they are kept
 
-pub(crate) use readiness::{Direction, Waiter};
 pub(crate) use reactor::Registration;
+pub(crate) use readiness::{Direction, Waiter};
 
 use std::io;
 use std::task::Waker;

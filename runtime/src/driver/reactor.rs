@@ -157,9 +157,9 @@ impl<S: MioSource> Registration<S> {
         direction: Direction,
         waiter: Option<&mut Waiter>,
     ) -> Poll<io::Result<Ready>> {
-        self.source.poll_ready(cx, direction, waiter).map(|ready| {
-            if ready.is_shutdown() { Err(gone()) } else { Ok(ready) }
-        })
+        self.source
+            .poll_ready(cx, direction, waiter)
+            .map(|ready| if ready.is_shutdown() { Err(gone()) } else { Ok(ready) })
     }
 
     /// Tries an operation each time the source is ready, until it does not block.

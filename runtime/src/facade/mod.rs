@@ -16,6 +16,8 @@ pub use forebear_context::{
     fields, flow, flow_id, testing, tracker,
 };
 #[cfg(feature = "context")]
+pub use forebear_hooks::Inherit;
+#[cfg(feature = "context")]
 pub use with_context::Lineage;
 #[cfg(feature = "context")]
 pub(crate) use with_context::Options;

@@ -98,9 +98,8 @@ impl TcpListener {
         let listener = mio::net::TcpListener::from_std(listener);
         let shared = handle.shared().clone();
         let registration = Registration::new(listener, shared, Interest::READABLE)?;
-        let mut birth = Birth::new(Kind::TCP_LISTENER, || "listener")
-            .location(location)
-            .runtime(handle.id());
+        let mut birth =
+            Birth::new(Kind::TCP_LISTENER, || "listener").location(location).runtime(handle.id());
         if let Ok(address) = registration.io().local_addr() {
             birth = birth.name(address.to_string());
         }

@@ -73,9 +73,8 @@ impl TcpStream {
         trigger: Option<AsyncId>,
         location: &'static Location<'static>,
     ) -> io::Result<TcpStream> {
-        let mut birth = Birth::new(Kind::TCP_STREAM, || "connection")
-            .location(location)
-            .runtime(shared.id());
+        let mut birth =
+            Birth::new(Kind::TCP_STREAM, || "connection").location(location).runtime(shared.id());
         if let Some(trigger) = trigger {
             birth = birth.trigger(trigger);
         }

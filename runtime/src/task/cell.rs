@@ -543,11 +543,11 @@ mod model {
     use super::{JoinRef, TaskRef, allocate};
     use crate::hooks::life::{Birth, Life};
     use crate::hooks::{Kind, RuntimeId};
+    use crate::sync::{AtomicUsize, Ordering::Relaxed};
     use crate::task::poll;
     use loom::cell::UnsafeCell;
     use loom::thread;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::task::{Wake, Waker};
 
     /// Loom reports its maker and its dropper, if nothing orders them.
@@ -577,7 +577,7 @@ mod model {
         wakes: AtomicUsize,
     }
 
-    // SAFETY: nothing is behind the cell, and loom reports two threads that touch it at once.
+    // SAFETY: I5 is what is modelled here: nothing is behind the cell, and loom reports two threads that touch it at once.
     unsafe impl Sync for Joiner {}
 
     impl Joiner {

@@ -3,10 +3,10 @@
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
 
+use crate::config::Flavor;
 use crate::driver::timers::Timers;
 use crate::enter;
 use crate::handle::Handle;
-use crate::config::Flavor;
 use crate::task::yield_now;
 use crate::time::FAR_FUTURE;
 

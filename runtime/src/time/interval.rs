@@ -49,9 +49,8 @@ pub fn interval(period: Duration) -> Interval {
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     assert!(!period.is_zero(), "an interval has a period of more than zero");
     let handle = Handle::current();
-    let birth = Birth::new(Kind::INTERVAL, || "interval")
-        .location(Location::caller())
-        .runtime(handle.id());
+    let birth =
+        Birth::new(Kind::INTERVAL, || "interval").location(Location::caller()).runtime(handle.id());
     let life = Life::begin(birth);
     let entry = Entry::new(handle.shared().clone());
     Interval { entry, life, next: start, period, missed: MissedTickBehavior::default() }
