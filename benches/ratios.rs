@@ -32,6 +32,9 @@ const WORKERS: usize = 2;
 /// So often a process runs its program; the first run, which finds cold memory, does not count.
 const RUNS: usize = 4;
 
+/// Enough for every program to begin and end.
+const SMOKE_OPERATIONS: u64 = 200;
+
 /// How many tasks are held to see what one takes in memory.
 const HELD_TASKS: u64 = 1_000_000;
 
@@ -60,6 +63,10 @@ fn main() -> ExitCode {
     let answered = match arguments.first().map(String::as_str) {
         Some("--measure") => measure(&arguments[1..]),
         Some("--repeat") => repeat(&arguments[1..]),
+        None => {
+            smoke();
+            Ok(())
+        }
         _ => Options::parse(&arguments).and_then(|options| run(&options)),
     };
     match answered {
@@ -123,6 +130,17 @@ fn list<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<
 
 fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| format!("{text} is no number"))
+}
+
+/// What `cargo test --all-targets` calls, which gives no argument: every program runs on every row.
+fn smoke() {
+    for row in Row::ALL {
+        let stage = row.start(WORKERS);
+        for work in Work::ALL {
+            let (done, _) = stage.run(work, SMOKE_OPERATIONS);
+            assert!(done > 0, "{} did nothing on {}", work.name(), row.name());
+        }
+    }
 }
 
 /// The child: measures one program on one row.

@@ -1,4 +1,5 @@
-//! Asks what it costs to spawn a task and to wait for it: many at once, from outside, one by one, in a chain.
+//! Asks what it costs to spawn a task and to wait for it: many at once, from outside, one by one,
+//! in a chain.
 
 use forebear_benches::{Work, bench};
 
