@@ -27,17 +27,25 @@ mod imp {
 
     /// A timerfd. It is registered edge-triggered, and each expiry is an edge, so it needs no
     /// reading.
-    pub(crate) struct Alarm(OwnedFd);
+    pub(crate) struct Alarm {
+        fd: OwnedFd,
+        /// It was set, and not disarmed since. It may have gone off.
+        is_set: bool,
+    }
 
     impl Alarm {
         pub(crate) fn new(registry: &Registry) -> io::Result<Alarm> {
             let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
             let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
             registry.register(&mut SourceFd(&fd.as_raw_fd()), ALARM, Interest::READABLE)?;
-            Ok(Alarm(fd))
+            Ok(Alarm { fd, is_set: false })
         }
 
         pub(crate) fn set(&mut self, delay: Option<Duration>) {
+            // Without timers every sleep would disarm it again, and that is a system call.
+            if !std::mem::replace(&mut self.is_set, delay.is_some()) && delay.is_none() {
+                return;
+            }
             // Zero would disarm it.
             let delay = delay.map_or(Duration::ZERO, |delay| delay.max(Duration::from_nanos(1)));
             let it_value = Timespec {
@@ -46,7 +54,7 @@ mod imp {
             };
             let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
             let spec = Itimerspec { it_interval, it_value };
-            if let Err(error) = timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &spec) {
+            if let Err(error) = timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &spec) {
                 panic!("the system refuses to set a timer: {error}");
             }
         }

@@ -16,7 +16,9 @@
 //! are SeqCst, so one is first. If F1 is: `ReadQueues` sees `PushWork`, and the worker does not sleep.
 //! If F2 is: `ReadSearching` and `ReadAsleep` see that this worker neither searches nor is awake, and
 //! it, or another sleeper, is woken; unless `ReadSearching` sees a search of somebody else, who has
-//! still to sleep and read the queues after F1, or finds other work and passes the search on.
+//! still to sleep and read the queues after F1, or finds other work: then it says `EndSearch`, has
+//! a fence F3 in [`Searching::found`], and then `ReadQueues`, and if there is more passes the search
+//! on. Of F1 and F3, too, one is first: the finder sees `PushWork`, or the pusher sees `EndSearch`.
 //! All accesses to the words themselves are Relaxed: the fences order them. What the woken worker
 //! needs to see comes through its parker and the queues.
 //!
@@ -127,9 +129,19 @@ impl Searching<'_> {
         }
     }
 
-    /// Ends the search. Says whether it was the last: then, if work was found, another worker is
-    /// to be asked to search on.
-    pub(crate) fn end(self) -> bool {
+    /// Ends a search that found work. If it was the last, and there is more, chooses a sleeper to
+    /// search on: to wake one for nothing is what would cost most when work comes one by one.
+    pub(crate) fn found(self, has_more: impl FnOnce() -> bool) -> Option<usize> {
+        let idle = self.0;
+        if !self.end() {
+            return None;
+        }
+        fence(Ordering::SeqCst);
+        if has_more() { idle.notify() } else { None }
+    }
+
+    /// Ends the search. Says whether it was the last.
+    fn end(self) -> bool {
         self.0.searching.fetch_sub(1, Ordering::AcqRel) <= 1
     }
 }
@@ -276,8 +288,9 @@ mod model {
         }
 
         fn stop_search(&self, searching: Option<Searching<'_>>) {
-            if searching.is_some_and(Searching::end) {
-                self.notify();
+            let next = searching.and_then(|searching| searching.found(|| self.has_work()));
+            if let Some(worker) = next {
+                let _ = self.workers[worker].parker.unpark();
             }
         }
     }

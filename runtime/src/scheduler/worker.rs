@@ -143,8 +143,9 @@ impl Worker {
 
     /// Ends a search that found work; the last to find some asks another to search on.
     fn stop_search(&self, searching: Option<Searching<'_>>) {
-        if searching.is_some_and(Searching::end) {
-            self.shared.notify();
+        let next = searching.and_then(|searching| searching.found(|| self.shared.has_work()));
+        if let Some(worker) = next {
+            self.shared.unpark(worker);
         }
     }
 
