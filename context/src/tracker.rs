@@ -138,6 +138,12 @@ pub fn forget(runtime: RuntimeId) {
     }
 }
 
+/// Gives back the room that the map keeps for what it held lately. For an executor that has
+/// nothing else to do: what comes next has to make the room again.
+pub fn give_room_back() {
+    MAP.give_room_back();
+}
+
 /// Returns how many resources are in the map.
 #[must_use]
 pub fn len() -> usize {

@@ -319,6 +319,39 @@ fn destructors_spawn_while_the_runtime_ends() {
     }
 }
 
+/// Spawns when it is woken.
+struct SpawnsAtWake {
+    handle: Handle,
+    spawned: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Wake for SpawnsAtWake {
+    fn wake(self: Arc<Self>) {
+        *self.spawned.lock().unwrap() = Some(self.handle.spawn(pending()));
+    }
+}
+
+#[test]
+fn what_is_spawned_by_those_who_are_told_of_the_end_ends_too() {
+    let current_thread = || Builder::new_current_thread().build().unwrap();
+    for make in [multi_thread, current_thread] {
+        let runtime = make();
+        let (handle, spawned) = (runtime.handle().clone(), Mutex::new(None));
+        let spawner = Arc::new(SpawnsAtWake { handle, spawned });
+        let waker = Waker::from(spawner.clone());
+        let hour = {
+            let _entered = runtime.enter();
+            let mut hour = Box::pin(sleep(Duration::from_secs(3600)));
+            assert!(hour.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            hour
+        };
+        drop(runtime);
+        let spawned = spawner.spawned.lock().unwrap().take();
+        assert!(spawned.is_some_and(|task| task.is_finished()));
+        drop(hour);
+    }
+}
+
 /// Panics when it is dropped.
 struct PanicsAtDrop(Option<Counted>);
 
@@ -430,6 +463,26 @@ fn no_job_is_lost_while_threads_of_the_pool_come_and_go() {
         drop(runtime);
         count.assert_all_dropped();
     }
+}
+
+#[test]
+fn a_job_that_comes_while_the_only_thread_of_the_pool_leaves_is_run() {
+    let (leave, is_leaving) = mpsc::channel();
+    let (let_go, may_go) = mpsc::channel::<()>();
+    let may_go = Mutex::new(may_go);
+    let runtime = Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .thread_keep_alive(Duration::ZERO)
+        .on_thread_stop(move || {
+            let _ = leave.send(());
+            assert!(may_go.lock().unwrap().recv().is_err(), "the other end goes");
+        })
+        .build()
+        .unwrap();
+    runtime.block_on(runtime.spawn_blocking(|| ())).unwrap();
+    is_leaving.recv().unwrap();
+    assert_eq!(runtime.block_on(runtime.spawn_blocking(|| 7)).unwrap(), 7);
+    drop(let_go);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Joins the runtime with the context layer: the only place of this crate that names it.
 //!
 //! Each side must provide `Options` with `new()` and `begin(RuntimeId)`, which returns what has to
-//! be kept until the runtime has ended.
+//! be kept until the runtime has ended, and `rest()`, which is called when all workers have been
+//! asleep for a while.
 
 #[cfg(feature = "context")]
 pub mod inspect; // the tree of this runtime
@@ -20,6 +21,6 @@ pub use forebear_hooks::Inherit;
 #[cfg(feature = "context")]
 pub use with_context::Lineage;
 #[cfg(feature = "context")]
-pub(crate) use with_context::Options;
+pub(crate) use with_context::{Options, rest};
 #[cfg(not(feature = "context"))]
-pub(crate) use without_context::Options;
+pub(crate) use without_context::{Options, rest};

@@ -29,6 +29,11 @@ impl Options {
     }
 }
 
+/// The runtime has nothing to do: time to give back what was kept for the next burst.
+pub(crate) fn rest() {
+    tracker::give_room_back();
+}
+
 /// Forgets the runtime's choice when it has ended.
 struct Mapped(RuntimeId);
 

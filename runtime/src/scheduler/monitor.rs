@@ -3,7 +3,8 @@
 //! While all workers are stuck nobody looks at the driver, so the monitor does when nobody has for
 //! a whole interval; a task in the slot of a stuck worker cannot be stolen, so the monitor takes
 //! it out and gives it to the others, and it reminds them of what they could steal. It sleeps for
-//! good while all workers do, and is woken by the first of them to wake up.
+//! good while all workers do, and is woken by the first of them to wake up. Before that it lets the
+//! facade give back what is kept for the next burst.
 //!
 //! # Invariants
 //! M1. While all workers sleep, one of them sleeps in the driver: the last to look for the driver
@@ -23,6 +24,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::driver::Turn;
+use crate::facade;
 use crate::park::Parker;
 use crate::scheduler::Shared;
 use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
@@ -90,6 +92,7 @@ impl Monitor {
             quiet = if is_quiet { quiet + 1 } else { 0 };
             last_wakes = wakes;
             if quiet > QUIET_INTERVALS {
+                facade::rest();
                 monitor.sleep_for_good(shared);
                 quiet = 0;
                 continue;

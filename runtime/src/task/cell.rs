@@ -538,6 +538,103 @@ unsafe fn free<F: Future>(header: NonNull<Header>) {
     quietly(|| drop(cell));
 }
 
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{JoinRef, TaskRef, allocate};
+    use crate::hooks::life::{Birth, Life};
+    use crate::hooks::{Kind, RuntimeId};
+    use crate::sync::Mutex;
+    use crate::task::owned::Owned;
+    use crate::task::poll;
+    use std::future::{Future, pending, poll_fn};
+    use std::sync::Arc;
+    use std::task::{Poll, Waker};
+
+    // Without a runtime, so that Miri can run them: it knows neither epoll nor timerfd. What is
+    // woken is dropped by `schedule`, because no runtime has the number.
+    fn spawn<F: Future>(future: F) -> (TaskRef, JoinRef<F::Output>) {
+        let life = Life::unborn(Birth::new(Kind::TASK, || "test"));
+        let runtime = RuntimeId::from_u32(u32::MAX).expect("no runtime has this number");
+        let (newborn, join) = allocate(future, life, runtime);
+        (newborn.born(), join)
+    }
+
+    #[test]
+    fn an_output_is_taken_or_dropped_with_the_handle() {
+        for is_taken in [true, false] {
+            let held = Arc::new(());
+            let output = held.clone();
+            let (task, mut join) = spawn(async move { output });
+            assert!(join.take_output().is_none());
+            poll::run_blocking(task);
+            if is_taken {
+                assert!(join.take_output().is_some_and(|output| output.is_ok()));
+            }
+            drop(join);
+            assert_eq!(Arc::strong_count(&held), 1);
+        }
+    }
+
+    #[test]
+    fn a_task_that_waits_is_listed_until_it_ends() {
+        let owned = Owned::new(1);
+        let held = Arc::new(());
+        let mine = held.clone();
+        let mut kept: Vec<Waker> = Vec::new();
+        let (task, mut join) = spawn(poll_fn(move |cx| {
+            let _ = &mine;
+            kept.push(cx.waker().clone());
+            cx.waker().wake_by_ref();
+            if kept.len() < 3 { Poll::Pending } else { Poll::Ready(std::mem::take(&mut kept)) }
+        }));
+        let mut task = Some(task);
+        for listed in [1, 1, 0] {
+            task = task.and_then(|task| poll::run(task, &owned, 0));
+            assert_eq!(owned.len(), listed);
+        }
+        assert!(task.is_none());
+        let wakers = join.take_output().expect("it is complete").expect("nothing failed");
+        assert_eq!(Arc::strong_count(&held), 1, "the future is dropped before the task is freed");
+        drop(join);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    #[test]
+    fn a_task_that_waits_is_cancelled_with_its_list() {
+        let owned = Owned::new(1);
+        let (task, mut join) = spawn(pending::<()>());
+        assert!(join.leave_waker(Waker::noop()));
+        assert!(poll::run(task, &owned, 0).is_none());
+        assert_eq!(owned.len(), 1);
+        for task in owned.stop_all() {
+            assert!(poll::run(task, &owned, 0).is_none());
+        }
+        assert!(owned.is_empty());
+        let output = join.take_output().expect("it is complete");
+        assert!(output.is_err_and(|error| error.is_cancelled()));
+    }
+
+    #[test]
+    fn a_task_that_everybody_forgets_is_freed_with_its_last_waker() {
+        let owned = Owned::new(1);
+        let held = Arc::new(());
+        let kept = Arc::new(Mutex::new(None));
+        let (mine, keep) = (held.clone(), kept.clone());
+        let (task, join) = spawn(poll_fn(move |cx| {
+            let _ = &mine;
+            *keep.lock() = Some(cx.waker().clone());
+            Poll::<()>::Pending
+        }));
+        assert!(poll::run(task, &owned, 0).is_none());
+        drop(join);
+        drop(owned);
+        assert_eq!(Arc::strong_count(&held), 2);
+        let waker = kept.lock().take();
+        waker.expect("the future was polled").wake();
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+}
+
 #[cfg(all(test, loom))]
 mod model {
     use super::{JoinRef, TaskRef, allocate};

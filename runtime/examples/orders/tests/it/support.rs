@@ -81,8 +81,8 @@ impl Service {
                 return answer;
             }
             assert!(Instant::now() < deadline, "at the deadline {path} is still {answer:?}");
-            // Only so that the service has the machine to itself meanwhile.
-            thread::park_timeout(Duration::from_millis(5));
+            // Long enough for the service to come to rest meanwhile.
+            thread::park_timeout(Duration::from_millis(25));
         }
     }
 
