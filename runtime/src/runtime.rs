@@ -346,12 +346,18 @@ fn forbid_blocking() {
 struct Root<'a, F: Future> {
     life: Option<Life>,
     future: Pin<&'a mut Option<F>>,
+    /// The runtime is current until the life has ended.
+    _handle: enter::EnterHandle,
 }
 
-impl<F: Future> Root<'_, F> {
+impl<'a, F: Future> Root<'a, F> {
+    /// Begins to wait, on a thread that may block.
     #[track_caller]
-    fn birth(runtime: RuntimeId) -> Birth {
-        Birth::new(Kind::BLOCK_ON, type_name::<F>).runtime(runtime)
+    fn begin(shared: &Arc<Shared>, future: Pin<&'a mut Option<F>>) -> Root<'a, F> {
+        forbid_blocking();
+        let birth = Birth::new(Kind::BLOCK_ON, type_name::<F>).runtime(shared.id());
+        let handle = enter::handle(Handle::new(shared.clone()));
+        Root { life: Some(Life::begin(birth)), future, _handle: handle }
     }
 
     /// Polls the future as code of its resource. A panic of it goes through when it has ended.
@@ -386,12 +392,8 @@ impl<F: Future> Root<'_, F> {
 /// Waits for a future; others run the tasks.
 #[track_caller]
 pub(crate) fn block_on_parked<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output {
-    forbid_blocking();
-    let birth = Root::<F>::birth(shared.id());
-    let _handle = enter::handle(Handle::new(shared.clone()));
-    let life = Some(Life::begin(birth));
     let future = pin!(Some(future));
-    let mut root = Root { life, future };
+    let mut root = Root::begin(shared, future);
     let waker = RootWaker::new(None);
     let as_waker = Waker::from(waker.clone());
     let mut cx = Context::from_waker(&as_waker);
@@ -412,12 +414,8 @@ impl Core {
     /// future, until they get it.
     #[track_caller]
     fn block_on<F: Future>(&self, shared: &Arc<Shared>, future: F) -> F::Output {
-        forbid_blocking();
-        let birth = Root::<F>::birth(shared.id());
-        let _handle = enter::handle(Handle::new(shared.clone()));
-        let life = Some(Life::begin(birth));
         let future = pin!(Some(future));
-        let mut root = Root { life, future };
+        let mut root = Root::begin(shared, future);
         let waker = RootWaker::new(Some(shared.clone()));
         let as_waker = Waker::from(waker.clone());
         let mut cx = Context::from_waker(&as_waker);

@@ -18,7 +18,7 @@ use crossbeam_utils::CachePadded;
 use crate::driver::clock::Clock;
 use crate::driver::sleeper::{AlarmClock, NEVER_NS, Sleeper};
 use crate::driver::sys::{Alarm, IS_ALARM_PRECISE};
-use crate::driver::wheel::{Key, More, SetWaker, Wheel};
+use crate::driver::wheel::{Key, More, Wheel};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 use crate::task::waker::{drop_foreign, wake_foreign};
 
@@ -162,14 +162,20 @@ impl Timers {
 
     /// Sees to it that `waker` will be woken, if the timer has not fired.
     pub(crate) fn set_waker(&self, key: TimerKey, waker: &Waker) -> TimerState {
-        let set = self.wheels[key.wheel as usize].wheel.lock().set_waker(key.key, waker);
-        match set {
-            SetWaker::Pending { replaced } => {
-                drop_foreign(replaced);
-                TimerState::Pending
-            }
-            SetWaker::Fired => TimerState::Fired,
+        let wheel = &self.wheels[key.wheel as usize].wheel;
+        let wakes = wheel.lock().wakes(key.key, waker);
+        match wakes {
+            None => return TimerState::Fired,
+            Some(true) => return TimerState::Pending,
+            Some(false) => {}
         }
+        // Cloned and dropped outside of the lock: it is foreign code.
+        let replaced = waker.clone();
+        let replaced = wheel.lock().replace_waker(key.key, replaced);
+        let state = if replaced.is_ok() { TimerState::Pending } else { TimerState::Fired };
+        let (Ok(unused) | Err(unused)) = replaced;
+        drop_foreign(Some(unused));
+        state
     }
 
     /// Takes a timer out of its wheel.

@@ -93,19 +93,6 @@ pub(crate) struct Key {
     generation: NonZeroU32,
 }
 
-/// What became of a new waker, see [`Wheel::set_waker`].
-#[derive(Debug)]
-#[must_use]
-pub(crate) enum SetWaker {
-    /// The entry will wake the given task. Drop what it held before outside of the lock.
-    Pending {
-        /// The earlier waker, unless that one wakes the same task and was left in place.
-        replaced: Option<Waker>,
-    },
-    /// The entry has fired or was cancelled: nothing will be woken.
-    Fired,
-}
-
 /// Whether [`Wheel::advance`] has left something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -196,15 +183,22 @@ impl Wheel {
         Key { index, generation }
     }
 
-    /// Lets the entry wake the task of `waker` from now on.
+    /// Tells whether the entry wakes the task of `waker`; `None` if it has fired or was cancelled.
+    pub(crate) fn wakes(&mut self, key: Key, waker: &Waker) -> Option<bool> {
+        self.waker_slot(key).map(|held| held.will_wake(waker))
+    }
+
+    /// Lets the entry wake the task of `waker` from now on, and returns the earlier waker.
     ///
-    /// Clones `waker`, unless the entry already wakes that task or has fired. The clone is made
-    /// before anything changes, so if it panics the wheel is as it was.
-    pub(crate) fn set_waker(&mut self, key: Key, waker: &Waker) -> SetWaker {
+    /// The waker comes by value because cloning one is foreign code, as is dropping one: both
+    /// belong outside of the lock.
+    ///
+    /// # Errors
+    /// Returns `waker` if the entry has fired or was cancelled.
+    pub(crate) fn replace_waker(&mut self, key: Key, waker: Waker) -> Result<Waker, Waker> {
         match self.waker_slot(key) {
-            None => SetWaker::Fired,
-            Some(held) if held.will_wake(waker) => SetWaker::Pending { replaced: None },
-            Some(held) => SetWaker::Pending { replaced: Some(mem::replace(held, waker.clone())) },
+            Some(held) => Ok(mem::replace(held, waker)),
+            None => Err(waker),
         }
     }
 
@@ -508,16 +502,12 @@ mod tests {
 
         fn set_waker(&mut self, name: usize) {
             let waiting = self.waiting[&name];
-            let same = self.wheel.set_waker(waiting.key, &self.wakers[name]);
-            assert!(matches!(same, SetWaker::Pending { replaced: None }), "{same:?}");
+            assert_eq!(self.wheel.wakes(waiting.key, &self.wakers[name]), Some(true));
 
             let (new_name, new) = self.waker();
-            match self.wheel.set_waker(waiting.key, &new) {
-                SetWaker::Pending { replaced: Some(old) } => {
-                    assert!(old.will_wake(&self.wakers[name]));
-                }
-                verdict => panic!("{verdict:?}"),
-            }
+            assert_eq!(self.wheel.wakes(waiting.key, &new), Some(false));
+            let old = self.wheel.replace_waker(waiting.key, new).expect("it is pending");
+            assert!(old.will_wake(&self.wakers[name]));
             self.waiting.remove(&name);
             self.waiting.insert(new_name, waiting);
             self.check();
@@ -567,8 +557,8 @@ mod tests {
         fn check_gone(&mut self, key: Key) {
             assert!(!self.wheel.is_pending(key));
             assert!(self.wheel.cancel(key).is_none());
-            let verdict = self.wheel.set_waker(key, Waker::noop());
-            assert!(matches!(verdict, SetWaker::Fired), "{verdict:?}");
+            assert_eq!(self.wheel.wakes(key, Waker::noop()), None);
+            assert!(self.wheel.replace_waker(key, Waker::noop().clone()).is_err());
         }
 
         /// Compares the wheel with the oracle, and looks at every list.
