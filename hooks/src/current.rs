@@ -10,6 +10,7 @@
 //!     `TOP` runs above that `Scope`, so it is alive until the reader returns.
 //! I2. A `Scope` is only read through `&`; what changes in it is in `Cell`s, so that no borrow of
 //!     it is ever in the way of foreign code.
+//! I3. `TELLING` is to a [`Telling`] what `TOP` is to a `Scope`, and [`tell`] sets and restores it.
 
 #![allow(unsafe_code, reason = "island: a thread-local pointer into the stack")]
 
@@ -21,7 +22,6 @@ use std::rc::Rc;
 use crate::frame::{EMPTY, Frame};
 use crate::id::AsyncId;
 use crate::record::Record;
-use crate::registry::HOOKS_MAX;
 use crate::resource::Resource;
 use crate::sync::per_thread;
 
@@ -59,8 +59,8 @@ per_thread! {
     /// What was entered on this thread outside any scope.
     BASE: Cell<Option<Rc<EnteredFrame>>> = Cell::new(None);
     NEXT_TOKEN: Cell<u64> = Cell::new(0);
-    /// Per slot, the epoch of the hook whose callback is on the stack, else 0.
-    CALLED: [Cell<u32>; HOOKS_MAX] = [const { Cell::new(0) }; HOOKS_MAX];
+    /// The innermost emission on the stack.
+    TELLING: Cell<*const Telling<'static>> = Cell::new(ptr::null());
 }
 
 /// Restores the outer scope, on return and on unwind.
@@ -93,6 +93,7 @@ pub(crate) fn run_as<R>(record: &Record, f: impl FnOnce() -> R) -> R {
 }
 
 /// Runs `f` as code of the same resource, in another frame.
+#[inline]
 pub(crate) fn run_in_frame<R>(frame: &Frame, f: impl FnOnce() -> R) -> R {
     with_top(|top| run(top.and_then(|top| top.record), frame, top.and_then(|top| top.trigger), f))
 }
@@ -105,6 +106,30 @@ fn with_top<R>(f: impl FnOnce(Option<&Scope<'_>>) -> R) -> R {
     f(unsafe { top.as_ref() })
 }
 
+/// What a new resource finds.
+pub(crate) struct Here<'a> {
+    /// What is running, if anything is.
+    pub(crate) record: Option<&'a Record>,
+    /// What [`with_trigger`] said.
+    pub(crate) trigger: Option<AsyncId>,
+    pub(crate) frame: &'a Frame,
+}
+
+/// Calls `f` with all that a new resource finds: it is asked for at once because that is done for
+/// every resource.
+#[inline]
+pub(crate) fn with_here<R>(f: impl FnOnce(Here<'_>) -> R) -> R {
+    with_top(|top| match top {
+        Some(&Scope { record, frame, trigger, ref entered }) if !has_entered(entered) => {
+            f(Here { record, trigger, frame })
+        }
+        _ => with_frame(|frame| {
+            let record = top.and_then(|top| top.record);
+            f(Here { record, trigger: top.and_then(|top| top.trigger), frame })
+        }),
+    })
+}
+
 /// Calls `f` with the record whose code is on the stack.
 #[inline]
 pub(crate) fn with_record<R>(f: impl FnOnce(Option<&Record>) -> R) -> R {
@@ -114,6 +139,12 @@ pub(crate) fn with_record<R>(f: impl FnOnce(Option<&Record>) -> R) -> R {
 /// Says whether code of `record` is innermost on the stack.
 pub(crate) fn is_running(record: &Record) -> bool {
     with_record(|current| current.is_some_and(|current| ptr::eq(current, record)))
+}
+
+#[inline]
+fn has_entered(cell: &Cell<Option<Rc<EnteredFrame>>>) -> bool {
+    // SAFETY: the cell is this thread's own, and nothing that could change it runs meanwhile.
+    unsafe { &*cell.as_ptr() }.is_some()
 }
 
 fn peek(cell: &Cell<Option<Rc<EnteredFrame>>>) -> Option<Rc<EnteredFrame>> {
@@ -134,18 +165,24 @@ fn with_entered<R>(f: impl FnOnce(&Cell<Option<Rc<EnteredFrame>>>) -> R) -> Opti
 /// Calls `f` with the frame that is current.
 #[inline]
 pub(crate) fn with_frame<R>(f: impl FnOnce(&Frame) -> R) -> R {
-    with_top(|top| {
-        let entered = match top {
-            Some(top) => peek(&top.entered),
-            None => BASE.try_with(peek).ok().flatten(),
-        };
-        match (entered, top) {
-            // Held by `entered` while `f` runs, so that `f` may drop the guard.
-            (Some(entered), _) => f(&entered.frame),
-            (None, Some(top)) => f(top.frame),
-            (None, None) => f(&EMPTY),
-        }
+    with_top(|top| match top {
+        Some(top) if !has_entered(&top.entered) => f(top.frame),
+        _ => with_entered_frame(top, f),
     })
+}
+
+#[cold]
+fn with_entered_frame<R>(top: Option<&Scope<'_>>, f: impl FnOnce(&Frame) -> R) -> R {
+    let entered = match top {
+        Some(top) => peek(&top.entered),
+        None => BASE.try_with(peek).ok().flatten(),
+    };
+    match (entered, top) {
+        // Held by `entered` while `f` runs, so that `f` may drop the guard.
+        (Some(entered), _) => f(&entered.frame),
+        (None, Some(top)) => f(top.frame),
+        (None, None) => f(&EMPTY),
+    }
 }
 
 /// Keeps a frame current until it is dropped, or until the scope it was entered in ends.
@@ -209,34 +246,48 @@ impl Drop for Entered {
     }
 }
 
-/// A callback of one hook is on the stack for as long as this lives; what is created meanwhile is
-/// hidden from that hook.
-pub(crate) struct Called {
-    slot: u8,
-    outer_epoch: u32,
+/// One level of the stack of emissions.
+struct Telling<'a> {
+    /// The epoch of the hook whose callback is on the stack, else 0.
+    hook: &'a Cell<u32>,
+    outer: *const Telling<'static>,
 }
 
-impl Called {
-    pub(crate) fn enter(slot: u8, epoch: u32) -> Called {
-        Called { slot, outer_epoch: CALLED.with(|called| called[usize::from(slot)].replace(epoch)) }
-    }
-}
+/// Restores the outer emission, on return and on unwind.
+struct Told(*const Telling<'static>);
 
-impl Drop for Called {
+impl Drop for Told {
     fn drop(&mut self) {
-        CALLED.with(|called| called[usize::from(self.slot)].set(self.outer_epoch));
+        TELLING.with(|telling| telling.set(self.0));
     }
 }
 
-/// Says whether a callback of this hook is on the stack. The epoch tells it from another hook that
-/// had the slot before and is still being called.
-pub(crate) fn is_called(slot: u8, epoch: u32) -> bool {
-    CALLED.with(|called| called[usize::from(slot)].get() == epoch)
+/// Runs `f`, in which hooks are called: `hook` says which one, by its epoch. What is created
+/// meanwhile is hidden from that hook.
+#[inline]
+pub(crate) fn tell<R>(hook: &Cell<u32>, f: impl FnOnce() -> R) -> R {
+    let telling = Telling { hook, outer: TELLING.with(Cell::get) };
+    let _told = Told(TELLING.with(|top| top.replace(ptr::from_ref(&telling).cast())));
+    f()
 }
 
-/// Returns what [`with_trigger`] said here.
-pub(crate) fn stated_trigger() -> Option<AsyncId> {
-    with_top(|top| top.and_then(|top| top.trigger))
+/// Says whether hooks are being called on this thread.
+#[inline]
+pub(crate) fn is_telling() -> bool {
+    !TELLING.with(Cell::get).is_null()
+}
+
+/// Says whether a callback of the hook with this epoch is on the stack.
+pub(crate) fn is_called(epoch: u32) -> bool {
+    let mut telling = TELLING.with(Cell::get);
+    // SAFETY: by I3 the pointer is null or what it points to lives until this call returns.
+    while let Some(level) = unsafe { telling.as_ref() } {
+        if level.hook.get() == epoch {
+            return true;
+        }
+        telling = level.outer;
+    }
+    false
 }
 
 /// Returns the id of the resource whose code is running, `None` outside all of them.
@@ -275,5 +326,5 @@ pub fn execution_async_resource<R>(f: impl FnOnce(Option<&Resource<'_>>) -> R) -
 /// assert_eq!(accepted.trigger_id(), Some(listener.id()));
 /// ```
 pub fn with_trigger<R>(trigger: AsyncId, f: impl FnOnce() -> R) -> R {
-    with_frame(|frame| with_record(|record| run(record, frame, Some(trigger), f)))
+    with_here(|here| run(here.record, here.frame, Some(trigger), f))
 }

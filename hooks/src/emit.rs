@@ -5,10 +5,13 @@
 //!
 //! An emission keeps the list of hooks that it began with, whatever its hooks do to the list.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 
+use crate::current;
 use crate::events::Event;
-use crate::fault::guarded;
+use crate::fault::convict;
 use crate::reason::{Outcome, Reason};
 use crate::record::{Record, Replay};
 use crate::registry::{self, Enabled, HookSet};
@@ -16,22 +19,21 @@ use crate::resource::{Emission, Probe, Resource};
 
 /// A resource was created.
 #[inline]
-pub(crate) fn init(record: &Record, probe: Option<&dyn Fn() -> Probe>) {
+pub(crate) fn init(record: &Record, probe: Option<Probe>) {
     if registry::wants(Event::Init, record.scope) {
         told_init(record, probe);
     }
 }
 
 #[cold]
-fn told_init(record: &Record, probe: Option<&dyn Fn() -> Probe>) {
-    let emission = Emission { probe, ..Emission::of(record) };
-    for hook in &registry::hooks().hooks {
-        // What a late hook is told of the old ones begins with their next event.
-        if hook.events.has(Event::Init) && follows(hook, record) {
-            let resource = Resource::told(&emission, hook.epoch);
-            guarded(hook, Event::Init, &resource, || hook.hook.init(&resource));
-        }
-    }
+fn told_init(record: &Record, probe: Option<Probe>) {
+    let emission = Emission::of_init(record, probe);
+    let hooks = registry::hooks();
+    // What a late hook is told of the old ones begins with their next event.
+    let is_told = |hook: &Enabled| hook.events.has(Event::Init) && follows(hook, record);
+    tell(&emission, Event::Init, hooks.hooks.iter(), is_told, |hook, resource| {
+        hook.hook.init(resource);
+    });
 }
 
 /// The hooks that were told `before`, and are owed `after`.
@@ -54,16 +56,14 @@ fn told_before(record: &Record) -> Pair {
     let hooks = registry::hooks();
     let emission = Emission::of(record);
     let mut owed = 0;
-    for hook in &hooks.hooks {
-        if !hook.wants_pair() || !is_told(hook, &emission) {
-            continue;
-        }
-        owed |= hook.bit();
-        if hook.events.has(Event::Before) {
-            let resource = Resource::told(&emission, hook.epoch);
-            guarded(hook, Event::Before, &resource, || hook.hook.before(&resource));
-        }
-    }
+    let is_told = |hook: &Enabled| {
+        let is_owed = hook.wants_pair() && is_told(hook, &emission);
+        owed |= if is_owed { hook.bit() } else { 0 };
+        is_owed && hook.events.has(Event::Before)
+    };
+    tell(&emission, Event::Before, hooks.hooks.iter(), is_told, |hook, resource| {
+        hook.hook.before(resource);
+    });
     Pair { hooks: Some(hooks), owed }
 }
 
@@ -78,12 +78,10 @@ pub(crate) fn after(record: &Record, pair: Pair) {
 #[cold]
 fn told_after(record: &Record, hooks: &HookSet, owed: u32) {
     let emission = Emission::of(record);
-    for hook in hooks.hooks.iter().rev() {
-        if owed & hook.bit() != 0 && hook.events.has(Event::After) {
-            let resource = Resource::told(&emission, hook.epoch);
-            guarded(hook, Event::After, &resource, || hook.hook.after(&resource));
-        }
-    }
+    let is_told = |hook: &Enabled| owed & hook.bit() != 0 && hook.events.has(Event::After);
+    tell(&emission, Event::After, hooks.hooks.iter().rev(), is_told, |hook, resource| {
+        hook.hook.after(resource);
+    });
 }
 
 /// The result of a resource is decided.
@@ -97,14 +95,12 @@ pub(crate) fn promise_resolve(record: &Record, outcome: Outcome) {
 #[cold]
 fn told_promise_resolve(record: &Record, outcome: Outcome) {
     let emission = Emission::of(record);
-    for hook in &registry::hooks().hooks {
-        if hook.events.has(Event::PromiseResolve) && is_told(hook, &emission) {
-            let resource = Resource::told(&emission, hook.epoch);
-            guarded(hook, Event::PromiseResolve, &resource, || {
-                hook.hook.promise_resolve(&resource, outcome);
-            });
-        }
-    }
+    let hooks = registry::hooks();
+    let is_told =
+        |hook: &Enabled| hook.events.has(Event::PromiseResolve) && is_told(hook, &emission);
+    tell(&emission, Event::PromiseResolve, hooks.hooks.iter(), is_told, |hook, resource| {
+        hook.hook.promise_resolve(resource, outcome);
+    });
 }
 
 /// A resource can never run again.
@@ -118,18 +114,48 @@ pub(crate) fn destroy(record: &Record, reason: Reason) {
 #[cold]
 fn told_destroy(record: &Record, reason: Reason) {
     let emission = Emission::of(record);
-    for hook in registry::hooks().hooks.iter().rev() {
-        if hook.events.has(Event::Destroy) && is_told(hook, &emission) {
-            let resource = Resource::told(&emission, hook.epoch);
-            guarded(hook, Event::Destroy, &resource, || {
-                hook.hook.destroy(&resource, reason);
-                record.empty_slot(hook.epoch);
-            });
+    let hooks = registry::hooks();
+    let is_told = |hook: &Enabled| hook.events.has(Event::Destroy) && is_told(hook, &emission);
+    tell(&emission, Event::Destroy, hooks.hooks.iter().rev(), is_told, |hook, resource| {
+        hook.hook.destroy(resource, reason);
+        record.empty_slot(hook.epoch);
+    });
+}
+
+/// Calls those of `hooks` that are told, one after the other. One that panics is disabled, and the
+/// others are called as if nothing had happened.
+#[inline]
+fn tell<'h>(
+    emission: &Emission<'_>,
+    event: Event,
+    mut hooks: impl Iterator<Item = &'h Arc<Enabled>>,
+    mut is_told: impl FnMut(&Enabled) -> bool,
+    call: impl Fn(&Enabled, &Resource<'_>),
+) {
+    let resource = Resource::told(emission);
+    let mut called = None;
+    current::tell(&emission.hook, || {
+        // One net for all of them: it is cheaper than one for each, and is hung up again behind
+        // the hook that fell into it.
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| {
+            for hook in hooks.by_ref() {
+                if is_told(hook) && hook.fault.get().is_none() {
+                    emission.hook.set(hook.epoch);
+                    called = Some(hook);
+                    call(hook, &resource);
+                }
+            }
+        })) {
+            emission.hook.set(0);
+            if let Some(hook) = called {
+                convict(hook, event, &resource, payload);
+            }
         }
-    }
+    });
 }
 
 /// Says whether `hook` has followed this resource from its birth.
+#[inline]
 fn follows(hook: &Enabled, record: &Record) -> bool {
     record.scope & hook.bit() != 0
         && record.epoch >= hook.epoch
@@ -138,6 +164,7 @@ fn follows(hook: &Enabled, record: &Record) -> bool {
 
 /// Says whether `hook` hears of this resource; one that attached late is first told its `init`.
 /// Of one that is not born yet nobody hears.
+#[inline]
 fn is_told(hook: &Enabled, emission: &Emission<'_>) -> bool {
     let record = emission.record;
     if !record.is_born() {
@@ -155,6 +182,7 @@ fn is_told(hook: &Enabled, emission: &Emission<'_>) -> bool {
 ///
 /// A second thread that comes while the first is still telling does not deliver: it would be half
 /// a life.
+#[cold]
 fn is_replayed(hook: &Enabled, emission: &Emission<'_>) -> bool {
     let replays = &emission.record.ext().replays;
     {
@@ -164,9 +192,16 @@ fn is_replayed(hook: &Enabled, emission: &Emission<'_>) -> bool {
         }
         replays.push(Replay { hook_epoch: hook.epoch, is_done: false });
     }
-    if hook.events.has(Event::Init) {
-        let resource = Resource::replayed(emission, hook.epoch);
-        guarded(hook, Event::Init, &resource, || hook.hook.init(&resource));
+    if hook.events.has(Event::Init) && hook.fault.get().is_none() {
+        // The hook before this one is not being called any more.
+        emission.hook.set(0);
+        let replay = emission.replay();
+        let resource = Resource::told(&replay);
+        replay.hook.set(hook.epoch);
+        let init = || catch_unwind(AssertUnwindSafe(|| hook.hook.init(&resource)));
+        if let Err(payload) = current::tell(&replay.hook, init) {
+            convict(hook, Event::Init, &resource, payload);
+        }
     }
     let mut replays = replays.lock();
     if let Some(replay) = replays.iter_mut().find(|replay| replay.hook_epoch == hook.epoch) {

@@ -4,7 +4,6 @@ use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::current::Called;
 use crate::events::Event;
 use crate::id::AsyncId;
 use crate::kind::Kind;
@@ -41,25 +40,14 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Calls a hook, unless it panicked before; hides from it what it creates. If it panics now,
-/// disables it and keeps why.
-pub(crate) fn guarded(
+/// Disables a hook that has panicked, and keeps why.
+#[cold]
+pub(crate) fn convict(
     enabled: &Enabled,
     event: Event,
     resource: &Resource<'_>,
-    call: impl FnOnce(),
+    payload: Box<dyn Any + Send>,
 ) {
-    if enabled.fault.get().is_some() {
-        return;
-    }
-    let _called = Called::enter(enabled.slot, enabled.epoch);
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
-        convict(enabled, event, resource, payload);
-    }
-}
-
-#[cold]
-fn convict(enabled: &Enabled, event: Event, resource: &Resource<'_>, payload: Box<dyn Any + Send>) {
     let message = match payload.downcast_ref::<&str>() {
         Some(text) => (*text).to_owned(),
         None => payload.downcast_ref::<String>().cloned().unwrap_or_else(|| "no message".into()),

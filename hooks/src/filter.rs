@@ -29,6 +29,17 @@ pub(crate) struct Newborn {
     pub(crate) creator_is_followed: Option<bool>,
 }
 
+/// Which newborns a hook takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Newborns {
+    /// All of them.
+    Every,
+    /// The children of those it follows, and at flow roots those that are drawn.
+    Drawn,
+    /// It has to be asked.
+    Asked,
+}
+
 impl Filter {
     /// Decides for a resource that was not made by the hook itself.
     pub(crate) fn follows(&self, newborn: &Newborn, hook_epoch: u32) -> bool {
@@ -44,7 +55,17 @@ impl Filter {
         true
     }
 
+    /// Says what there is to decide at a birth.
+    pub(crate) fn newborns(&self) -> Newborns {
+        match (self.under, self.sample) {
+            (None, None) => Newborns::Every,
+            (None, Some(_)) => Newborns::Drawn,
+            (Some(_), _) => Newborns::Asked,
+        }
+    }
+
     /// Tests what does not run in families.
+    #[inline]
     pub(crate) fn admits(&self, kind: Kind, runtime: Option<RuntimeId>) -> bool {
         self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
             && self.runtime.is_none_or(|wanted| runtime == Some(wanted))

@@ -65,6 +65,7 @@ pub(crate) enum Heir {
 
 impl Heir {
     /// How a resource of this kind stands to what creates it, unless more is said.
+    #[inline]
     pub(crate) fn of(kind: Kind) -> Heir {
         match kind {
             Kind::TASK | Kind::BLOCKING => Heir::OtherTask,
@@ -227,14 +228,22 @@ impl Frame {
     }
 
     /// Returns what a new resource takes over: one pointer, however many values there are.
+    #[inline]
     pub(crate) fn inherit(&self, heir: Heir) -> Frame {
         let Some(inner) = &self.0 else { return Frame::empty() };
         if inner.partial & (1 << heir as u8) == 0 {
             return self.clone();
         }
-        let part = inner.heirs[heir as usize].get_or_init(|| {
-            let entries = inner.entries.iter().filter(|entry| entry.is_for(heir)).cloned();
-            let deadline = if heir == Heir::Recurring { None } else { inner.deadline };
+        inner.part_for(heir)
+    }
+}
+
+impl Inner {
+    #[cold]
+    fn part_for(&self, heir: Heir) -> Frame {
+        let part = self.heirs[heir as usize].get_or_init(|| {
+            let entries = self.entries.iter().filter(|entry| entry.is_for(heir)).cloned();
+            let deadline = if heir == Heir::Recurring { None } else { self.deadline };
             Frame::from_parts(entries.collect(), deadline)
         });
         part.clone()

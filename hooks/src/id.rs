@@ -32,20 +32,21 @@ pub struct AsyncId(NonZeroU64);
 
 impl AsyncId {
     /// Takes an id that no resource had before.
+    #[inline]
     pub(crate) fn next() -> AsyncId {
-        let raw = BLOCK
-            .try_with(|block| {
-                let (mut next, mut end) = block.get();
-                if next == end {
-                    next = NEXT_BLOCK.fetch_add(BLOCK_IDS, Ordering::Relaxed);
-                    end = next + BLOCK_IDS;
-                }
-                block.set((next + 1, end));
-                next
-            })
-            // The thread is ending and has lost its block; it opens a new one for each id.
-            .unwrap_or_else(|_| NEXT_BLOCK.fetch_add(BLOCK_IDS, Ordering::Relaxed));
-        AsyncId(NonZeroU64::new(raw).unwrap_or(NonZeroU64::MAX))
+        let (next, end) = BLOCK.get();
+        if next == end {
+            return AsyncId::first_of_block();
+        }
+        BLOCK.set((next + 1, end));
+        AsyncId(NonZeroU64::new(next).unwrap_or(NonZeroU64::MAX))
+    }
+
+    #[cold]
+    fn first_of_block() -> AsyncId {
+        let first = NEXT_BLOCK.fetch_add(BLOCK_IDS, Ordering::Relaxed);
+        BLOCK.set((first + 1, first + BLOCK_IDS));
+        AsyncId(NonZeroU64::new(first).unwrap_or(NonZeroU64::MAX))
     }
 
     /// Returns the number, as it appears after the `#` in text.

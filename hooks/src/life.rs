@@ -17,14 +17,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
 
-use crate::current;
+use crate::current::{self, Here};
 use crate::emit;
 use crate::filter::Newborn;
 use crate::frame::{Frame, Heir};
 use crate::id::{AsyncId, RuntimeId};
 use crate::kind::Kind;
 use crate::reason::{Outcome, Reason};
-use crate::record::{Ext, FLOW_ROOT, OTHER_CREATOR, Record};
+use crate::record::{FLOW_ROOT, OTHER_CREATOR, Record, SINGLE};
 use crate::registry;
 use crate::resource::{Probe, Resource};
 
@@ -52,6 +52,7 @@ pub struct Birth {
     context: Context,
     is_flow_root: bool,
     is_root: bool,
+    is_single: bool,
 }
 
 #[derive(Debug)]
@@ -63,6 +64,7 @@ enum Context {
 impl Birth {
     /// Begins a description. `label` gives the name of the resource's code, if it gets no name.
     #[track_caller]
+    #[inline]
     pub fn new(kind: Kind, label: fn() -> &'static str) -> Birth {
         Birth {
             kind,
@@ -75,6 +77,7 @@ impl Birth {
             context: Context::Inherit(Heir::of(kind)),
             is_flow_root: kind == Kind::FLOW,
             is_root: false,
+            is_single: false,
         }
     }
 
@@ -103,6 +106,7 @@ impl Birth {
     }
 
     /// Says to which runtime it belongs, if not to that of what is running.
+    #[inline]
     pub fn runtime(mut self, runtime: RuntimeId) -> Birth {
         self.runtime = Some(runtime);
         self
@@ -117,6 +121,14 @@ impl Birth {
     /// Lets it inherit as something that outlives the work that makes it, such as a listener.
     pub fn recurring(mut self) -> Birth {
         self.context = Context::Inherit(Heir::Recurring);
+        self
+    }
+
+    /// Says that its code runs on one thread at a time, which whoever runs it sees to: that makes
+    /// it cheaper to run. If two threads do run it at once, it may be told to have a result twice.
+    #[inline]
+    pub fn single(mut self) -> Birth {
+        self.is_single = true;
         self
     }
 
@@ -156,11 +168,13 @@ impl Life {
     /// Creates the resource without emitting `init` yet, for one that has to be put in its place
     /// first. Until [`born`](Life::born) it is nobody: nothing that is done with it emits.
     #[must_use = "dropping a life ends it"]
+    #[inline]
     pub fn unborn(birth: Birth) -> Life {
-        current::with_record(|creator| Life { record: conceive(birth, creator) })
+        current::with_here(|here| Life { record: conceive(birth, here) })
     }
 
     /// Emits `init`, once. For who made it, before others know it.
+    #[inline]
     pub fn born(&self) {
         if self.record.begin_once() {
             emit::init(&self.record, None);
@@ -168,7 +182,8 @@ impl Life {
     }
 
     /// As [`born`](Life::born), with something that can tell what the resource is doing.
-    pub fn born_with_probe(&self, probe: &dyn Fn() -> Probe) {
+    #[inline]
+    pub fn born_with_probe(&self, probe: Probe) {
         if self.record.begin_once() {
             emit::init(&self.record, Some(probe));
         }
@@ -192,10 +207,12 @@ impl Life {
     /// It never panics: what destructors of the context's values throw has been reported by the
     /// panic hook, and goes no further.
     pub fn end(mut self, reason: Reason) {
-        self.destroy(reason);
+        self.end_in_place(reason);
     }
 
-    fn destroy(&mut self, reason: Reason) {
+    /// Ends the resource where it is, as [`end`](Life::end) does; a second time it does nothing.
+    #[inline]
+    pub fn end_in_place(&mut self, reason: Reason) {
         if self.record.end_once() {
             emit::destroy(&self.record, reason);
         }
@@ -234,8 +251,9 @@ impl Life {
 }
 
 impl Drop for Life {
+    #[inline]
     fn drop(&mut self) {
-        self.destroy(Reason::Dropped);
+        self.end_in_place(Reason::Dropped);
     }
 }
 
@@ -266,6 +284,7 @@ impl Running<'_> {
 }
 
 impl Drop for Running<'_> {
+    #[inline]
     fn drop(&mut self) {
         emit::after(self.record, std::mem::take(&mut self.pair));
     }
@@ -282,6 +301,7 @@ fn run<R>(record: &Record, f: impl FnOnce(&Running<'_>) -> R) -> R {
     current::run_as(record, || f(&Running { record, pair: emit::before(record) }))
 }
 
+#[inline]
 fn resolve(record: &Record, outcome: Outcome) -> bool {
     let is_first = record.resolve_once();
     if is_first {
@@ -296,17 +316,19 @@ fn resolve(record: &Record, outcome: Outcome) -> bool {
 
 /// Makes the record: who made it, what it takes over, which hooks follow it.
 ///
-/// `parent` is what is running: the creator, unless the birth is a root's.
-fn conceive(birth: Birth, parent: Option<&Record>) -> Record {
+/// What is running is the creator, unless the birth is a root's.
+#[inline]
+fn conceive(birth: Birth, here: Here<'_>) -> Record {
+    let parent = here.record;
     let mut record = Record::new(AsyncId::next(), birth.kind, birth.label, birth.location);
     let creator = if birth.is_root { None } else { parent };
     let creator_id = creator.map(|creator| creator.id);
-    let caused = || if birth.is_root { None } else { current::stated_trigger().or(creator_id) };
-    record.trigger = birth.trigger.or_else(caused);
+    let caused = if birth.is_root { None } else { here.trigger.or(creator_id) };
+    record.trigger = birth.trigger.or(caused);
     // What is made by code of a runtime, and does not say otherwise, belongs to that runtime.
     record.runtime = birth.runtime.or_else(|| parent.and_then(|parent| parent.runtime));
     record.frame = match birth.context {
-        Context::Inherit(heir) => current::with_frame(|frame| frame.inherit(heir)),
+        Context::Inherit(heir) => here.frame.inherit(heir),
         Context::Given(frame) => frame,
     };
     let family = Family { parent, creator, is_flow_root: birth.is_flow_root };
@@ -319,14 +341,14 @@ fn conceive(birth: Birth, parent: Option<&Record>) -> Record {
     let has_other_creator = creator_id != record.trigger;
     if has_other_creator || birth.name.is_some() || birth.link.is_some() || hidden != 0 {
         let creator = if has_other_creator { creator_id } else { None };
-        let (name, link) = (birth.name, birth.link);
-        let ext = Box::new(Ext { name, creator, link, hidden, ..Ext::default() });
-        // The record is new, so the box is the first.
-        let _ = record.ext.set(ext);
+        record.extend(birth.name, creator, birth.link, hidden);
     }
     let flag = |is_raised, flag| if is_raised { flag } else { 0 };
-    record
-        .set_at_birth(flag(birth.is_flow_root, FLOW_ROOT) | flag(has_other_creator, OTHER_CREATOR));
+    record.set_at_birth(
+        flag(birth.is_flow_root, FLOW_ROOT)
+            | flag(has_other_creator, OTHER_CREATOR)
+            | flag(birth.is_single, SINGLE),
+    );
     record
 }
 
@@ -345,9 +367,18 @@ impl Family<'_> {
             record.epoch = epoch;
             return 0;
         }
+        if !current::is_telling() && self.parent.is_none_or(|parent| parent.hidden() == 0) {
+            if let Some(digest) = registry::digest() {
+                if let Some(scope) = digest.scope(self.creator, self.is_flow_root) {
+                    (record.scope, record.epoch) = (scope, digest.epoch);
+                    return 0;
+                }
+            }
+        }
         self.ask_hooks(record)
     }
 
+    #[cold]
     fn ask_hooks(&self, record: &mut Record) -> u32 {
         let hooks = registry::hooks();
         record.epoch = hooks.epoch;
@@ -356,7 +387,7 @@ impl Family<'_> {
             // Bits of a parent that is older than the hook speak of an earlier hook in its slot.
             let known = |record: &&Record| record.epoch >= hook.epoch;
             let inherited = self.parent.filter(known).map_or(0, Record::hidden);
-            if inherited & hook.bit() != 0 || current::is_called(hook.slot, hook.epoch) {
+            if inherited & hook.bit() != 0 || current::is_called(hook.epoch) {
                 hidden |= hook.bit();
                 continue;
             }

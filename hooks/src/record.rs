@@ -15,6 +15,7 @@
 //! | 3   | `RESOLVED`      | [`Record::resolve_once`]   | `promise_resolve` is, or is being, emitted |
 //! | 4   | `PARENT`        | [`Record::mark_parent`]    | its code has created another resource     |
 //! | 5   | `ENDED`         | [`Record::end_once`]       | `destroy` is, or is being, emitted        |
+//! | 6   | `SINGLE`        | [`Record::set_at_birth`]   | its code runs on one thread at a time     |
 //!
 //! No flag is ever cleared.
 //!
@@ -22,7 +23,8 @@
 //!
 //! Flags are Relaxed: each is a fact by itself. `RESOLVED` decides who emits, which needs only
 //! that one of two read-modify-writes comes first; `PARENT` is a hint for what to remember. `BORN`
-//! and `ENDED` are set while nobody else can know the record, hence by a plain store.
+//! and `ENDED` are set while nobody else can know the record, hence by a plain store. So are all
+//! of them if it is `SINGLE`: what hands such a record from thread to thread hands on its flags.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -90,8 +92,19 @@ const BORN: u16 = 1 << 2;
 const RESOLVED: u16 = 1 << 3;
 const PARENT: u16 = 1 << 4;
 const ENDED: u16 = 1 << 5;
+/// Its code runs on one thread at a time.
+pub(crate) const SINGLE: u16 = 1 << 6;
+
+impl Ext {
+    #[cold]
+    fn empty_slots(&self) {
+        let kept = std::mem::take(&mut *self.slots.lock());
+        kept.into_iter().for_each(fault::drop_quietly);
+    }
+}
 
 impl Record {
+    #[inline]
     pub(crate) fn new(
         id: AsyncId,
         kind: Kind,
@@ -113,6 +126,20 @@ impl Record {
         }
     }
 
+    /// Gives a new record what few have.
+    #[cold]
+    pub(crate) fn extend(
+        &mut self,
+        name: Option<Cow<'static, str>>,
+        creator: Option<AsyncId>,
+        link: Option<AsyncId>,
+        hidden: u32,
+    ) {
+        let ext = Box::new(Ext { name, creator, link, hidden, ..Ext::default() });
+        // The record is new, so the box is the first.
+        let _ = self.ext.set(ext);
+    }
+
     pub(crate) fn ext(&self) -> &Ext {
         self.ext.get_or_init(Box::default)
     }
@@ -125,15 +152,31 @@ impl Record {
         }
     }
 
+    #[inline]
     pub(crate) fn hidden(&self) -> u32 {
         self.ext.get().map_or(0, |ext| ext.hidden)
     }
 
+    #[inline]
     pub(crate) fn has(&self, flag: u16) -> bool {
         self.flags.load(Ordering::Relaxed) & flag != 0
     }
 
+    /// Says whether the caller has raised the flag.
+    #[inline]
     fn raise(&self, flag: u16) -> bool {
+        if self.has(SINGLE) { self.raise_alone(flag) } else { self.raise_among_others(flag) }
+    }
+
+    /// As [`raise`](Record::raise), for who is alone with the record.
+    #[inline]
+    fn raise_alone(&self, flag: u16) -> bool {
+        let now = self.flags.load(Ordering::Relaxed);
+        self.flags.store(now | flag, Ordering::Relaxed);
+        now & flag == 0
+    }
+
+    fn raise_among_others(&self, flag: u16) -> bool {
         self.flags.fetch_or(flag, Ordering::Relaxed) & flag == 0
     }
 
@@ -142,30 +185,31 @@ impl Record {
     }
 
     /// Says whether the caller is the one to emit `promise_resolve`.
+    #[inline]
     pub(crate) fn resolve_once(&self) -> bool {
         self.raise(RESOLVED)
     }
 
     /// Says whether the caller is the one to emit `init`. Only for who made the record, before it
     /// is known to others.
+    #[inline]
     pub(crate) fn begin_once(&self) -> bool {
-        let now = self.flags.load(Ordering::Relaxed);
-        self.flags.store(now | BORN, Ordering::Relaxed);
-        now & BORN == 0
+        self.raise_alone(BORN)
     }
 
+    #[inline]
     pub(crate) fn is_born(&self) -> bool {
         self.has(BORN)
     }
 
     /// Says whether the caller is the one to emit `destroy`.
+    #[inline]
     pub(crate) fn end_once(&mut self) -> bool {
-        let now = self.flags.load(Ordering::Relaxed);
-        self.flags.store(now | ENDED, Ordering::Relaxed);
-        now & (BORN | ENDED) == BORN
+        self.is_born() && self.raise_alone(ENDED)
     }
 
     /// Frees what the hook of this epoch kept here.
+    #[inline]
     pub(crate) fn empty_slot(&self, hook_epoch: u32) {
         let Some(ext) = self.ext.get() else { return };
         let mut slots = ext.slots.lock();
@@ -178,17 +222,17 @@ impl Record {
 
     /// Frees what is left of the user's in a record that has ended: its frame, and what hooks kept
     /// that did not ask for `destroy`. What their destructors throw goes no further.
+    #[inline]
     pub(crate) fn let_go(&mut self) {
         if let Some(ext) = self.ext.get() {
-            let kept = std::mem::take(&mut *ext.slots.lock());
-            kept.into_iter().for_each(fault::drop_quietly);
+            ext.empty_slots();
         }
-        let frame = std::mem::take(&mut self.frame);
-        if !frame.is_empty() {
-            fault::drop_quietly(frame);
+        if !self.frame.is_empty() {
+            fault::drop_quietly(std::mem::take(&mut self.frame));
         }
     }
 
+    #[inline]
     pub(crate) fn mark_parent(&self) {
         if !self.has(PARENT) {
             self.raise(PARENT);

@@ -42,8 +42,9 @@ use std::sync::{Arc, OnceLock};
 
 use crate::events::{Event, Events};
 use crate::fault::{self, Fault};
-use crate::filter::{Cause, EnableError, Filter};
+use crate::filter::{Cause, EnableError, Filter, Newborns};
 use crate::hook::AsyncHook;
+use crate::record::Record;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, global, per_thread};
 
 /// So many hooks can be enabled at once: one bit each in every record.
@@ -106,6 +107,57 @@ global! {
 per_thread! {
     /// This thread's copy of the list. Taken out while it is looked at.
     COPY: Cell<Option<Rc<HookSet>>> = Cell::new(None);
+    /// What of the last copy a birth needs to know.
+    DIGEST: Cell<Digest> = Cell::new(Digest::NONE);
+}
+
+/// What a list says about newborns without a look at each hook.
+#[derive(Clone, Copy)]
+pub(crate) struct Digest {
+    version: u64,
+    pub(crate) epoch: u32,
+    /// The slots of the hooks that take every newborn.
+    every: u32,
+    /// The slots of the hooks that draw at flow roots.
+    drawing: u32,
+    /// Whether a hook wants to look at each newborn.
+    is_partial: bool,
+}
+
+impl Digest {
+    /// Of no list: none has this version.
+    const NONE: Digest =
+        Digest { version: u64::MAX, epoch: 0, every: 0, drawing: 0, is_partial: true };
+
+    fn of(list: &HookSet) -> Digest {
+        let slots = |are: Newborns| {
+            let hooks = list.hooks.iter().filter(|hook| hook.filter.newborns() == are);
+            hooks.fold(0, |slots, hook| slots | hook.bit())
+        };
+        Digest {
+            version: list.version,
+            epoch: list.epoch,
+            every: slots(Newborns::Every),
+            drawing: slots(Newborns::Drawn),
+            is_partial: slots(Newborns::Asked) != 0,
+        }
+    }
+
+    /// Returns which hooks follow a newborn, if that can be said without asking them: what draws
+    /// follows what is no flow root just if it follows the creator.
+    #[inline]
+    pub(crate) fn scope(&self, creator: Option<&Record>, is_flow_root: bool) -> Option<u32> {
+        if self.is_partial {
+            return None;
+        }
+        if self.drawing == 0 {
+            return Some(self.every);
+        }
+        // Bits of a creator that is older than a hook speak of an earlier hook in its slot.
+        let is_known = creator.is_none_or(|creator| creator.epoch >= self.epoch);
+        let inherited = creator.map_or(0, |creator| creator.scope & self.drawing);
+        (is_known && !is_flow_root).then_some(self.every | inherited)
+    }
 }
 
 impl Registry {
@@ -240,10 +292,24 @@ pub(crate) fn hooks() -> Rc<HookSet> {
     let current = match copy {
         Some(copy) if REGISTRY.is_current(&copy) => copy,
         // What the old copy held is dropped here: no lock is held, and nothing is borrowed.
-        _ => Rc::new(REGISTRY.copy()),
+        _ => renew(),
     };
     let _ = COPY.try_with(|copy| copy.set(Some(current.clone())));
     current
+}
+
+#[cold]
+fn renew() -> Rc<HookSet> {
+    let list = REGISTRY.copy();
+    DIGEST.with(|digest| digest.set(Digest::of(&list)));
+    Rc::new(list)
+}
+
+/// Returns what the list says about newborns, if this thread has a copy of it as it is now.
+#[inline]
+pub(crate) fn digest() -> Option<Digest> {
+    let digest = DIGEST.with(Cell::get);
+    (digest.version == REGISTRY.version.load(Ordering::Relaxed)).then_some(digest)
 }
 
 /// Lets go of this thread's copy, so that a hook that is disabled meanwhile can be freed.

@@ -1,11 +1,10 @@
 //! Shows a hook the resource that an event is about.
 
 use std::any::Any;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::Instant;
 
 use crate::frame::Frame;
@@ -16,13 +15,30 @@ use crate::record::{FLOW_ROOT, Record, SlotValue};
 /// What one emission shares between the hooks that hear it.
 pub(crate) struct Emission<'a> {
     pub(crate) record: &'a Record,
-    pub(crate) probe: Option<&'a dyn Fn() -> Probe>,
-    pub(crate) clock: OnceCell<Instant>,
+    pub(crate) probe: Option<Probe>,
+    /// Whether it is the `init` that a late hook is told.
+    pub(crate) is_replay: bool,
+    /// The epoch of the hook that is being called, which names that hook's slot; else 0.
+    pub(crate) hook: Cell<u32>,
+    clock: OnceCell<Instant>,
 }
 
 impl<'a> Emission<'a> {
+    #[inline]
     pub(crate) fn of(record: &'a Record) -> Emission<'a> {
-        Emission { record, probe: None, clock: OnceCell::new() }
+        let (hook, clock) = (Cell::new(0), OnceCell::new());
+        Emission { record, probe: None, is_replay: false, hook, clock }
+    }
+
+    /// An `init`, with what can tell what the resource is doing.
+    #[inline]
+    pub(crate) fn of_init(record: &'a Record, probe: Option<Probe>) -> Emission<'a> {
+        Emission { probe, ..Emission::of(record) }
+    }
+
+    /// The same for one hook that is told `init` late, at the same time.
+    pub(crate) fn replay(&self) -> Emission<'a> {
+        Emission { is_replay: true, clock: self.clock.clone(), ..Emission::of(self.record) }
     }
 }
 
@@ -30,27 +46,21 @@ impl<'a> Emission<'a> {
 pub struct Resource<'a> {
     record: &'a Record,
     emission: Option<&'a Emission<'a>>,
-    /// The epoch of the hook that is looking: it names that hook's slot.
-    hook_epoch: Option<u32>,
-    is_replayed: bool,
 }
 
 impl<'a> Resource<'a> {
     pub(crate) fn plain(record: &'a Record) -> Resource<'a> {
-        Resource { record, emission: None, hook_epoch: None, is_replayed: false }
+        Resource { record, emission: None }
     }
 
-    pub(crate) fn told(emission: &'a Emission<'a>, hook_epoch: u32) -> Resource<'a> {
-        Resource {
-            record: emission.record,
-            emission: Some(emission),
-            hook_epoch: Some(hook_epoch),
-            is_replayed: false,
-        }
+    #[inline]
+    pub(crate) fn told(emission: &'a Emission<'a>) -> Resource<'a> {
+        Resource { record: emission.record, emission: Some(emission) }
     }
 
-    pub(crate) fn replayed(emission: &'a Emission<'a>, hook_epoch: u32) -> Resource<'a> {
-        Resource { is_replayed: true, ..Resource::told(emission, hook_epoch) }
+    /// The epoch of the hook that is looking.
+    fn hook_epoch(&self) -> Option<u32> {
+        self.emission.map(|told| told.hook.get()).filter(|epoch| *epoch != 0)
     }
 }
 
@@ -146,7 +156,7 @@ impl Resource<'_> {
     /// Says whether this `init` is told late, to a hook that attached to what existed.
     #[must_use]
     pub fn is_replayed(&self) -> bool {
-        self.is_replayed
+        self.emission.is_some_and(|told| told.is_replay)
     }
 
     /// Returns the time of the event: the clock is read once per emission, and only if asked.
@@ -160,7 +170,7 @@ impl Resource<'_> {
     /// Only `init` of a task has one.
     #[must_use]
     pub fn probe(&self) -> Option<Probe> {
-        self.emission.and_then(|told| told.probe).map(|make| make())
+        self.emission.and_then(|told| told.probe)
     }
 
     /// Keeps `value` in the resource for the hook that is being called, in place of what it kept
@@ -169,7 +179,7 @@ impl Resource<'_> {
     ///
     /// Outside a hook's callback it does nothing.
     pub fn set_slot<T: Any + Send + Sync>(&self, value: T) {
-        let Some(hook_epoch) = self.hook_epoch else { return };
+        let Some(hook_epoch) = self.hook_epoch() else { return };
         let value: Arc<dyn Any + Send + Sync> = Arc::new(value);
         let mut slots = self.record.ext().slots.lock();
         let kept = slots.iter_mut().find(|slot| slot.hook_epoch == hook_epoch);
@@ -188,7 +198,7 @@ impl Resource<'_> {
     /// Returns what the hook that is being called keeps in the resource, if it is a `T`.
     #[must_use]
     pub fn slot<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        let hook_epoch = self.hook_epoch?;
+        let hook_epoch = self.hook_epoch()?;
         let slots = self.record.ext.get()?.slots.lock();
         let value = slots.iter().find(|slot| slot.hook_epoch == hook_epoch)?.value.clone();
         drop(slots);
@@ -218,25 +228,24 @@ pub enum LiveState {
     Idle,
 }
 
-/// Says what a resource is doing, without touching it.
-///
-/// It keeps the memory of the resource, not its life: `destroy` does not wait for it.
-#[derive(Clone, Debug)]
+/// Says what a resource is doing, without touching it and without keeping it.
+#[derive(Clone, Copy, Debug)]
 pub struct Probe {
-    waker: Waker,
-    read: fn(&Waker) -> LiveState,
+    place: usize,
+    read: fn(usize, AsyncId) -> Option<LiveState>,
 }
 
 impl Probe {
-    /// Makes a probe for an executor that can read a task's state from the task's waker.
+    /// Makes a probe for an executor that can tell what a task is doing from its place in memory
+    /// and its id: `None` if it is not there any more.
     #[must_use]
-    pub fn new(waker: Waker, read: fn(&Waker) -> LiveState) -> Probe {
-        Probe { waker, read }
+    pub fn new(place: usize, read: fn(usize, AsyncId) -> Option<LiveState>) -> Probe {
+        Probe { place, read }
     }
 
-    /// Returns what the resource is doing now.
+    /// Returns what the resource is doing now, `None` if it has ended. `id` is its id.
     #[must_use]
-    pub fn state(&self) -> LiveState {
-        (self.read)(&self.waker)
+    pub fn state(&self, id: AsyncId) -> Option<LiveState> {
+        (self.read)(self.place, id)
     }
 }
