@@ -4,8 +4,9 @@
 //!
 //! # Invariants
 //! M1. Nothing foreign runs under the lock of a shard: what comes out is dropped by the caller, and
-//!     values are rendered after they were copied. The one exception is a [`Probe`], which is
-//!     cloned there; it is a counted pointer of an executor.
+//!     values are rendered after they were copied. The one exception is a [`Probe`], which an
+//!     executor has made: it is asked there, because only as long as a resource is in the map is
+//!     it known not to have ended.
 //! M2. An entry keeps the context of a resource for no longer than the resource lives.
 
 use std::borrow::Cow;
@@ -15,7 +16,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use dashmap::{DashMap, SharedValue};
-use forebear_hooks::{AsyncId, Frame, Kind, Probe, Resource, RuntimeId};
+use forebear_hooks::{AsyncId, Frame, Kind, LiveState, Probe, Resource, RuntimeId};
 
 /// Ages count from here: a number of nanoseconds takes half of the room of an `Instant`.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -26,7 +27,7 @@ pub(crate) struct Entry {
     pub(crate) trigger: Option<AsyncId>,
     pub(crate) location: &'static Location<'static>,
     pub(crate) frame: Frame,
-    pub(crate) probe: Option<Probe>,
+    probe: Option<Probe>,
     /// Names its code. It is called by who wants to read it: that is seldom.
     code_name: fn() -> &'static str,
     /// Since [`START`]: enough for 584 years.
@@ -38,6 +39,18 @@ pub(crate) struct Entry {
     pub(crate) is_cause: bool,
 }
 
+/// A copy of an entry, and what the resource was doing just then.
+pub(crate) struct Seen {
+    pub(crate) entry: Entry,
+    pub(crate) state: Option<LiveState>,
+}
+
+impl Seen {
+    fn now(entry: &Entry) -> Seen {
+        Seen { entry: entry.clone(), state: entry.probe.and_then(|probe| probe.state()) }
+    }
+}
+
 /// What few resources have.
 #[derive(Clone)]
 struct Rare {
@@ -46,9 +59,9 @@ struct Rare {
     link: Option<AsyncId>,
 }
 
-// With its id it is 88 bytes; a table of them is between 7/16 and 7/8 full.
+// With its id it is 80 bytes; a table of them is between 7/16 and 7/8 full.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Entry>() == 80);
+const _: () = assert!(size_of::<Entry>() == 72);
 
 impl Entry {
     pub(crate) fn of(resource: &Resource<'_>) -> Entry {
@@ -233,14 +246,14 @@ impl Map {
         }
     }
 
-    pub(crate) fn get(&self, id: AsyncId) -> Option<Entry> {
-        self.entries.get(&id).map(|entry| entry.clone())
+    pub(crate) fn get(&self, id: AsyncId) -> Option<Seen> {
+        self.entries.get(&id).map(|entry| Seen::now(&entry))
     }
 
     /// Copies what is wanted, shard by shard: no two of them are held at once.
-    pub(crate) fn copy(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<(AsyncId, Entry)> {
+    pub(crate) fn copy(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<(AsyncId, Seen)> {
         let entries = self.entries.iter().filter(|entry| wanted(entry));
-        entries.map(|entry| (*entry.key(), entry.clone())).collect()
+        entries.map(|entry| (*entry.key(), Seen::now(&entry))).collect()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -229,23 +229,26 @@ pub enum LiveState {
 }
 
 /// Says what a resource is doing, without touching it and without keeping it.
+///
+/// It is to be asked only while the resource is known not to have ended: it knows a place, in which
+/// another may be after that.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe {
     place: usize,
-    read: fn(usize, AsyncId) -> Option<LiveState>,
+    read: fn(usize) -> Option<LiveState>,
 }
 
 impl Probe {
-    /// Makes a probe for an executor that can tell what a task is doing from its place in memory
-    /// and its id: `None` if it is not there any more.
+    /// Makes a probe for an executor that can tell what a task is doing from its place in memory,
+    /// where there may be no task any more.
     #[must_use]
-    pub fn new(place: usize, read: fn(usize, AsyncId) -> Option<LiveState>) -> Probe {
+    pub fn new(place: usize, read: fn(usize) -> Option<LiveState>) -> Probe {
         Probe { place, read }
     }
 
-    /// Returns what the resource is doing now, `None` if it has ended. `id` is its id.
+    /// Returns what the resource is doing now, `None` if it has ended.
     #[must_use]
-    pub fn state(&self, id: AsyncId) -> Option<LiveState> {
-        (self.read)(self.place, id)
+    pub fn state(&self) -> Option<LiveState> {
+        (self.read)(self.place)
     }
 }

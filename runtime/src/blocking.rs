@@ -24,7 +24,7 @@ use crate::hooks::life;
 use crate::runtime::Kept;
 use crate::scheduler::Shared;
 use crate::sync::{Condvar, Mutex, MutexGuard};
-use crate::task::cell::TaskRef;
+use crate::task::cell::Runnable;
 use crate::task::poll;
 
 pub(crate) struct Pool {
@@ -39,7 +39,7 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct Inner {
-    jobs: VecDeque<TaskRef>,
+    jobs: VecDeque<Runnable>,
     threads: usize,
     /// Threads that look at no queue any more, but have not ended.
     leaving: usize,
@@ -64,12 +64,12 @@ impl Pool {
     }
 
     /// Queues a job, or cancels it if the runtime is ending or the system has no thread for it.
-    pub(crate) fn push(shared: &Arc<Shared>, job: TaskRef) {
+    pub(crate) fn push(shared: &Arc<Shared>, job: Runnable) {
         let pool = &shared.blocking;
         let mut inner = pool.inner.lock();
         if inner.is_ending {
             drop(inner);
-            poll::refuse(job, None);
+            poll::refuse(job);
             return;
         }
         inner.jobs.push_back(job);
@@ -101,7 +101,7 @@ impl Pool {
             if inner.threads == 0 { std::mem::take(&mut inner.jobs) } else { VecDeque::new() };
         self.empty.notify_all();
         drop(inner);
-        jobs.into_iter().for_each(|job| poll::refuse(job, None));
+        jobs.into_iter().for_each(|job| poll::refuse(job));
     }
 
     /// The body of a thread.
@@ -112,7 +112,7 @@ impl Pool {
         let pool = &shared.blocking;
         while let Some((job, is_ending)) = pool.next() {
             if is_ending {
-                poll::refuse(job, None);
+                poll::refuse(job);
             } else {
                 poll::run_blocking(job);
             }
@@ -132,7 +132,7 @@ impl Pool {
     }
 
     /// Waits for a job. `None` when the thread is to end.
-    fn next(&self) -> Option<(TaskRef, bool)> {
+    fn next(&self) -> Option<(Runnable, bool)> {
         let mut inner = self.inner.lock();
         loop {
             if let Some(job) = inner.jobs.pop_front() {

@@ -22,10 +22,10 @@ impl RuntimeMetrics {
         self.shared.remotes.len()
     }
 
-    /// Returns the number of tasks that were polled and are not complete.
+    /// Returns the number of tasks that are not complete. It looks at each of them.
     #[must_use]
     pub fn num_alive_tasks(&self) -> usize {
-        self.shared.owned.len()
+        self.shared.count_tasks()
     }
 
     /// Returns how many tasks wait in the injector.

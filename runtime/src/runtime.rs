@@ -20,7 +20,7 @@ use crate::park::Parker;
 use crate::scheduler::monitor::Monitor;
 use crate::scheduler::{self, Shared, Worker};
 use crate::sync::{AtomicBool, Mutex, Ordering};
-use crate::task::{JoinHandle, cell};
+use crate::task::{JoinHandle, cell, memory};
 
 pub use crate::builder::Builder;
 pub use crate::handle::{EnterGuard, Handle, TryCurrentError};
@@ -219,6 +219,7 @@ impl Runtime {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             shared.blocking.wait(left);
         }
+        memory::give_back();
     }
 }
 

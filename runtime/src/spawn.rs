@@ -7,10 +7,10 @@ use std::sync::Arc;
 use crate::blocking::{Job, Pool};
 use crate::handle::Handle;
 use crate::hooks::Kind;
-use crate::hooks::life::{Birth, Life};
+use crate::hooks::life::Birth;
 use crate::scheduler::Shared;
 use crate::task::JoinHandle;
-use crate::task::cell;
+use crate::task::cell::{self, Place};
 
 /// Spawns a task on the current runtime.
 ///
@@ -97,6 +97,7 @@ where
 }
 
 #[track_caller]
+#[inline]
 pub(crate) fn birth<F>() -> Birth {
     Birth::new(Kind::TASK, type_name::<F>)
 }
@@ -107,14 +108,14 @@ pub(crate) fn blocking_birth<F>() -> Birth {
 }
 
 /// The one way a task comes into being: it is allocated, `init` is emitted, a queue gets it.
+#[inline]
 pub(crate) fn spawn_on<F>(shared: &Arc<Shared>, birth: Birth, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let life = Life::unborn(birth.runtime(shared.id()));
-    let id = life.id();
-    let (newborn, join) = cell::allocate(future, life, shared.id());
+    let (newborn, join) = cell::allocate(future, birth, shared.id(), Place::Worker);
+    let id = newborn.id();
     shared.push_new(newborn.born());
     JoinHandle::new(id, join)
 }
@@ -128,9 +129,8 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    let life = Life::unborn(birth.runtime(shared.id()));
-    let id = life.id();
-    let (newborn, join) = cell::allocate(Job::new(closure), life, shared.id());
+    let (newborn, join) = cell::allocate(Job::new(closure), birth, shared.id(), Place::BlockingPool);
+    let id = newborn.id();
     Pool::push(shared, newborn.born());
     JoinHandle::new(id, join)
 }

@@ -1,12 +1,12 @@
 //! Chooses between real atomics, locks and threads and loom's modelled ones.
 //!
 //! The one file of this crate that knows. Each side must provide: `AtomicBool`, `AtomicIsize`,
-//! `AtomicU32`, `AtomicU64`, `AtomicUsize`, `Ordering`, `fence`, `Mutex` (whose `lock` ignores
+//! `AtomicPtr`, `AtomicU16`, `AtomicU32`, `AtomicU64`, `AtomicUsize`, `Ordering`, `fence`, `Mutex` (whose `lock` ignores
 //! poisoning: no user code ever runs under one of our locks, so a poisoned one holds nothing half
 //! done), `MutexGuard` and `Condvar`. Statics stay on std: loom's atomics cannot be made in a constant.
 
 pub(crate) use imp::{
-    AtomicBool, AtomicIsize, AtomicU32, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard,
+    AtomicBool, AtomicIsize, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard,
     Ordering, fence,
 };
 
@@ -17,7 +17,7 @@ mod imp {
 
     pub(crate) use std::sync::MutexGuard;
     pub(crate) use std::sync::atomic::{
-        AtomicBool, AtomicIsize, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicIsize, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
 
     #[derive(Default)]
@@ -81,7 +81,7 @@ mod imp {
 
     pub(crate) use loom::sync::MutexGuard;
     pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicIsize, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicIsize, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
 
     #[derive(Default)]

@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use forebear_hooks::{AsyncId, Kind, LiveState, Probe, RuntimeId};
+use forebear_hooks::{AsyncId, Kind, LiveState, RuntimeId};
 
 use crate::inspect::context::Declarations;
 use crate::lineage::Ancestor;
-use crate::map::{Entry, SpreadIds};
+use crate::map::{Entry, Seen, SpreadIds};
 use crate::quiet::quietly;
 use crate::tracker;
 
@@ -47,7 +47,8 @@ impl ResourceInfo {
         self.age.is_none()
     }
 
-    fn of(id: AsyncId, entry: &Entry, now: Instant, declared: &Declarations) -> ResourceInfo {
+    fn of(id: AsyncId, seen: &Seen, now: Instant, declared: &Declarations) -> ResourceInfo {
+        let Seen { entry, state } = seen;
         ResourceInfo {
             id,
             kind: entry.kind,
@@ -58,16 +59,16 @@ impl ResourceInfo {
             link: entry.link(),
             runtime: entry.runtime,
             age: Some(entry.age(now)),
-            state: entry.probe.as_ref().map(Probe::state),
+            state: *state,
             context: declared.shown(&entry.frame),
         }
     }
 
     /// As [`of`](ResourceInfo::of), of a copy that nobody needs any more.
-    fn seen(id: AsyncId, entry: Entry, now: Instant, declared: &Declarations) -> ResourceInfo {
-        let info = ResourceInfo::of(id, &entry, now, declared);
+    fn seen(id: AsyncId, seen: Seen, now: Instant, declared: &Declarations) -> ResourceInfo {
+        let info = ResourceInfo::of(id, &seen, now, declared);
         // Its owner may have let go of the context meanwhile: then the destructors run here.
-        quietly(|| drop(entry));
+        quietly(|| drop(seen));
         info
     }
 
@@ -137,7 +138,7 @@ fn take(wanted: impl Fn(&Entry) -> bool) -> Snapshot {
     let mut entries = tracker::map().copy(wanted);
     entries.sort_unstable_by_key(|(id, _)| *id);
     let (now, declared) = (Instant::now(), Declarations::now());
-    let info = |(id, entry)| ResourceInfo::seen(id, entry, now, &declared);
+    let info = |(id, seen)| ResourceInfo::seen(id, seen, now, &declared);
     Snapshot { resources: entries.into_iter().map(info).collect() }
 }
 
@@ -156,8 +157,8 @@ impl Finder {
     }
 
     pub(super) fn find(&self, id: AsyncId) -> Option<ResourceInfo> {
-        if let Some(entry) = tracker::map().get(id) {
-            return Some(ResourceInfo::seen(id, entry, self.now, &self.declared));
+        if let Some(seen) = tracker::map().get(id) {
+            return Some(ResourceInfo::seen(id, seen, self.now, &self.declared));
         }
         let gone = self.gone.get_or_init(|| tracker::ancestors().copy());
         gone.get(&id).map(ResourceInfo::gone)

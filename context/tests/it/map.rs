@@ -63,12 +63,10 @@ fn a_snapshot_says_what_is_known_of_each() {
 #[test]
 fn what_a_task_is_doing_is_asked_when_somebody_looks() {
     use std::sync::Mutex;
-    use std::task::Waker;
     static STATE: Mutex<LiveState> = Mutex::new(LiveState::Idle);
     let runtime = runtime();
     let life = Life::unborn(Birth::new(Kind::TASK, || "probed").runtime(runtime));
-    let read = |_: &Waker| *STATE.lock().unwrap();
-    life.born_with_probe(&|| Probe::new(Waker::noop().clone(), read));
+    life.born_with_probe(Probe::new(0, |_| Some(*STATE.lock().unwrap())));
     for (state, glyph) in
         [(LiveState::Idle, '○'), (LiveState::Queued, '◆'), (LiveState::Running, '▶')]
     {

@@ -291,14 +291,12 @@ fn a_probe_is_offered_in_init_and_nowhere_else() {
     let log = Log::new();
     let (init, before) = (log.clone(), log.clone());
     let _hook = hook()
-        .init(move |r| init.write(format_args!("{:?}", r.probe().map(|it| it.state(r.id())))))
+        .init(move |r| init.write(format_args!("{:?}", r.probe().map(|it| it.state()))))
         .before(move |r| before.write(format_args!("{:?}", r.probe().is_some())))
         .enable()
         .unwrap();
     let life = Life::unborn(Birth::new(Kind::TASK, || "task"));
-    life.born_with_probe(Probe::new(7, |place, id| {
-        (place == 7 && id.get() > 0).then_some(LiveState::Queued)
-    }));
+    life.born_with_probe(Probe::new(7, |place| (place == 7).then_some(LiveState::Queued)));
     life.run(|_| ());
     drop(resource("a"));
     assert_eq!(log.take(), "Some(Some(Queued)), false, None");

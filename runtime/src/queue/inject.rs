@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 use crossbeam_utils::CachePadded;
 
 use crate::sync::{AtomicUsize, Mutex, Ordering};
-use crate::task::cell::TaskRef;
+use crate::task::cell::Runnable;
 
 pub(crate) struct Inject {
     shards: Box<[CachePadded<Shard>]>,
@@ -35,7 +35,7 @@ struct Shard {
 
 #[derive(Default)]
 struct Queue {
-    tasks: VecDeque<TaskRef>,
+    tasks: VecDeque<Runnable>,
     is_closed: bool,
 }
 
@@ -74,7 +74,7 @@ impl Inject {
     }
 
     /// Queues a new task; `Err` if the runtime is ending.
-    pub(crate) fn push_new(&self, task: TaskRef) -> Result<(), TaskRef> {
+    pub(crate) fn push_new(&self, task: Runnable) -> Result<(), Runnable> {
         let shard = self.home_shard();
         let mut queue = shard.queue.lock();
         if queue.is_closed {
@@ -85,13 +85,13 @@ impl Inject {
     }
 
     /// Queues a task that was woken.
-    pub(crate) fn push_woken(&self, task: TaskRef) {
+    pub(crate) fn push_woken(&self, task: Runnable) {
         let shard = self.home_shard();
         shard.push(&mut shard.queue.lock(), task);
     }
 
     /// Queues what `take` returns, if anything. It is not called if the runtime is ending.
-    pub(crate) fn push_from(&self, take: impl FnOnce() -> Option<TaskRef>) -> bool {
+    pub(crate) fn push_from(&self, take: impl FnOnce() -> Option<Runnable>) -> bool {
         let shard = self.home_shard();
         let mut queue = shard.queue.lock();
         let task = if queue.is_closed { None } else { take() };
@@ -103,7 +103,7 @@ impl Inject {
     }
 
     /// Queues tasks that are known to be ready at once.
-    pub(crate) fn push_all(&self, tasks: Vec<TaskRef>) {
+    pub(crate) fn push_all(&self, tasks: Vec<Runnable>) {
         let shard = self.home_shard();
         let mut queue = shard.queue.lock();
         for task in tasks {
@@ -120,8 +120,8 @@ impl Inject {
         &self,
         worker: usize,
         workers: usize,
-        mut more: impl FnMut(TaskRef),
-    ) -> Option<TaskRef> {
+        mut more: impl FnMut(Runnable),
+    ) -> Option<Runnable> {
         let shards = self.shards.len();
         for turn in 0..shards {
             let shard = &self.shards[(worker + turn) % shards];
@@ -143,7 +143,7 @@ impl Inject {
     }
 
     /// Takes one task.
-    pub(crate) fn pop(&self, worker: usize) -> Option<TaskRef> {
+    pub(crate) fn pop(&self, worker: usize) -> Option<Runnable> {
         self.pop_batch(worker, usize::MAX, |_| {})
     }
 
@@ -170,7 +170,7 @@ impl Shard {
         self.len.load(Ordering::Acquire)
     }
 
-    fn push(&self, queue: &mut Queue, task: TaskRef) {
+    fn push(&self, queue: &mut Queue, task: Runnable) {
         queue.tasks.push_back(task);
         self.len.store(queue.tasks.len(), Ordering::Relaxed);
     }
@@ -186,25 +186,25 @@ impl Shard {
 #[cfg(all(test, loom))]
 mod model {
     use super::Inject;
-    use crate::hooks::life::{Birth, Life};
+    use crate::hooks::life::Birth;
     use crate::hooks::{Kind, RuntimeId};
     use crate::sync::Mutex;
-    use crate::task::cell::{self, TaskRef};
+    use crate::task::cell::{self, Place, Runnable};
     use crate::task::poll;
     use loom::sync::Arc;
     use loom::thread;
 
     /// Loom reports a future that is never dropped, by what it holds.
-    fn task(held: &Arc<()>) -> TaskRef {
-        let life = Life::unborn(Birth::new(Kind::TASK, || "model"));
+    fn task(held: &Arc<()>) -> Runnable {
+        let birth = Birth::new(Kind::TASK, || "model");
         let runtime = RuntimeId::from_u32(1).expect("1 is a number of a runtime");
         let held = held.clone();
-        cell::allocate(async move { drop(held) }, life, runtime).0.born()
+        cell::allocate(async move { drop(held) }, birth, runtime, Place::Worker).0.born()
     }
 
     fn cancel_all(inject: &Inject) {
         while let Some(task) = inject.pop(0) {
-            poll::refuse(task, None);
+            poll::refuse(task);
         }
     }
 
@@ -221,7 +221,7 @@ mod model {
                     let is_accepted = pushed.each_ref().map(Result::is_ok);
                     assert!(is_accepted != [false, true], "once closed, it stays closed");
                     let refused = pushed.into_iter().filter_map(Result::err);
-                    refused.for_each(|task| poll::refuse(task, None));
+                    refused.for_each(|task| poll::refuse(task));
                 }
             });
             inject.close();
@@ -247,7 +247,7 @@ mod model {
             inject.close();
             // As a worker that leaves does, and the last of them after it.
             let left = slot.lock().take();
-            left.into_iter().for_each(|task| poll::refuse(task, None));
+            left.into_iter().for_each(|task| poll::refuse(task));
             cancel_all(&inject);
             assert_eq!(Arc::strong_count(&held), 1, "the future was dropped");
             rescuing.join().unwrap();

@@ -8,14 +8,15 @@
 //! # Memory ordering
 //!
 //! The deque hands tasks on with Release and Acquire, as crossbeam documents; so does the slot,
-//! whose accesses are swaps by [`AtomicCell`]. A push is not a fence: see `scheduler/idle.rs`.
+//! which [`AtomicCell`] swaps, or stores where its owner knows that it is empty: nobody else puts
+//! anything there. A push is not a fence: see `scheduler/idle.rs`.
 
 use std::cell::Cell;
 
 use crossbeam_deque::{Steal, Stealer, Worker as Deque};
 use crossbeam_utils::atomic::AtomicCell;
 
-use crate::task::cell::TaskRef;
+use crate::task::cell::Runnable;
 
 /// The slot is served so many times in a row before the deque has its turn.
 ///
@@ -28,7 +29,7 @@ const STEAL_MAX_TASKS: usize = 32;
 
 /// The worker's end.
 pub(crate) struct Local {
-    deque: Deque<TaskRef>,
+    deque: Deque<Runnable>,
     /// Whether the slot was filled by us and not emptied by us: it saves a swap.
     slot_is_set: Cell<bool>,
     lifo_polls: Cell<u32>,
@@ -36,12 +37,12 @@ pub(crate) struct Local {
 
 /// What other threads reach.
 pub(crate) struct Shared {
-    stealer: Stealer<TaskRef>,
-    slot: AtomicCell<Option<TaskRef>>,
+    stealer: Stealer<Runnable>,
+    slot: AtomicCell<Option<Runnable>>,
 }
 
 // Without its own lock: else every push would take one.
-const _: () = assert!(AtomicCell::<Option<TaskRef>>::is_lock_free());
+const _: () = assert!(AtomicCell::<Option<Runnable>>::is_lock_free());
 
 pub(crate) fn new() -> (Local, Shared) {
     let deque = Deque::new_fifo();
@@ -61,8 +62,13 @@ pub(crate) enum Pushed {
 
 impl Local {
     /// Queues a task that was made ready by the one that runs: it goes first.
-    pub(crate) fn push(&self, shared: &Shared, task: TaskRef) -> Pushed {
-        self.slot_is_set.set(true);
+    #[inline]
+    pub(crate) fn push(&self, shared: &Shared, task: Runnable) -> Pushed {
+        if !self.slot_is_set.replace(true) {
+            // Only this thread fills the slot, and it has emptied it: no need to swap.
+            shared.slot.store(Some(task));
+            return Pushed::Private;
+        }
         match shared.slot.swap(Some(task)) {
             None => Pushed::Private,
             Some(earlier) => {
@@ -73,14 +79,16 @@ impl Local {
     }
 
     /// Queues a task behind all others. One that is alone is not worth waking anybody for.
-    pub(crate) fn push_back(&self, task: TaskRef) -> Pushed {
+    #[inline]
+    pub(crate) fn push_back(&self, task: Runnable) -> Pushed {
         let was_empty = self.deque.is_empty();
         self.deque.push(task);
         if was_empty { Pushed::Private } else { Pushed::Stealable }
     }
 
     /// Takes the task to run next.
-    pub(crate) fn pop(&self, shared: &Shared) -> Option<TaskRef> {
+    #[inline]
+    pub(crate) fn pop(&self, shared: &Shared) -> Option<Runnable> {
         if self.slot_is_set.get() {
             if self.lifo_polls.get() < LIFO_POLLS_MAX {
                 self.slot_is_set.set(false);
@@ -100,7 +108,7 @@ impl Local {
     }
 
     /// Takes about half of what is in `victim`'s deque. Returns the first task of it.
-    pub(crate) fn steal_from(&self, victim: &Shared) -> Option<TaskRef> {
+    pub(crate) fn steal_from(&self, victim: &Shared) -> Option<Runnable> {
         loop {
             let limit = STEAL_MAX_TASKS;
             match victim.stealer.steal_batch_with_limit_and_pop(&self.deque, limit) {
@@ -128,7 +136,7 @@ impl Shared {
     }
 
     /// Takes the task out of the slot, for a worker that has not come to it for long.
-    pub(crate) fn rescue_slot(&self) -> Option<TaskRef> {
+    pub(crate) fn rescue_slot(&self) -> Option<Runnable> {
         self.slot.take()
     }
 }

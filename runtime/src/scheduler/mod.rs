@@ -24,8 +24,7 @@ use crate::park::{Found, Parker};
 use crate::queue::inject::Inject;
 use crate::queue::local::{self, Local};
 use crate::sync::{AtomicU64, Mutex, Ordering};
-use crate::task::cell::TaskRef;
-use crate::task::owned::Owned;
+use crate::task::cell::{self, Runnable};
 use crate::task::poll;
 
 use idle::Idle;
@@ -37,7 +36,6 @@ pub(crate) use worker::Worker;
 pub(crate) struct Shared {
     claim: lookup::Claim,
     pub(crate) config: Config,
-    pub(crate) owned: Owned,
     pub(crate) inject: Inject,
     pub(crate) idle: Idle,
     pub(crate) remotes: Box<[CachePadded<Remote>]>,
@@ -74,7 +72,6 @@ pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
     }
     let shared = Arc::new(Shared {
         claim: lookup::claim()?,
-        owned: Owned::new(workers),
         inject: Inject::new(workers),
         idle: Idle::new(workers),
         remotes: remotes.into_boxed_slice(),
@@ -90,7 +87,8 @@ pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
 }
 
 /// Queues a task that was woken.
-pub(crate) fn schedule(task: TaskRef) {
+#[inline]
+pub(crate) fn schedule(task: Runnable) {
     let elsewhere = enter::with_worker(|worker| match worker {
         Some(worker) if worker.serves(task.runtime()) => {
             worker.push(task);
@@ -98,11 +96,17 @@ pub(crate) fn schedule(task: TaskRef) {
         }
         _ => Some(task),
     });
-    let Some(task) = elsewhere else { return };
+    if let Some(task) = elsewhere {
+        schedule_elsewhere(task);
+    }
+}
+
+#[cold]
+fn schedule_elsewhere(task: Runnable) {
     match lookup::find(task.runtime()) {
         Some(shared) => shared.push_woken(task),
-        // The runtime has ended without the task, which it does only to a task that is complete.
-        None => drop(task),
+        // A runtime does not end before its tasks. If one is left, it ends here.
+        None => poll::refuse(task),
     }
 }
 
@@ -112,7 +116,8 @@ impl Shared {
     }
 
     /// Queues a new task, or cancels it if the runtime is ending.
-    pub(crate) fn push_new(&self, task: TaskRef) {
+    #[inline]
+    pub(crate) fn push_new(&self, task: Runnable) {
         let elsewhere = enter::with_worker(|worker| match worker {
             Some(worker) if worker.serves(self.id()) => {
                 worker.push(task);
@@ -120,14 +125,19 @@ impl Shared {
             }
             _ => Some(task),
         });
-        let Some(task) = elsewhere else { return };
-        match self.inject.push_new(task) {
-            Ok(()) => self.notify(),
-            Err(task) => poll::refuse(task, Some(&self.owned)),
+        if let Some(task) = elsewhere {
+            self.push_new_from_outside(task);
         }
     }
 
-    pub(crate) fn push_woken(&self, task: TaskRef) {
+    fn push_new_from_outside(&self, task: Runnable) {
+        match self.inject.push_new(task) {
+            Ok(()) => self.notify(),
+            Err(task) => poll::refuse(task),
+        }
+    }
+
+    pub(crate) fn push_woken(&self, task: Runnable) {
         self.inject.push_woken(task);
         self.notify();
     }
@@ -149,6 +159,30 @@ impl Shared {
     /// Says whether there is work for whoever looks. Exact only after a fence.
     pub(crate) fn has_work(&self) -> bool {
         !self.inject.is_empty() || self.remotes.iter().any(|remote| !remote.queue.is_empty())
+    }
+
+    /// Dooms every task that has waited and is not complete. Returns those that have to be queued for
+    /// that; the others are queued or running already, and are counted.
+    pub(crate) fn stop_all(&self) -> (Vec<Runnable>, usize) {
+        let (mut submit, mut busy) = (Vec::new(), 0);
+        cell::each_of(self.id(), |task| {
+            // What has not waited yet is in a queue, or its spawner is about to see it refused.
+            if task.state().load().is_listed() {
+                match task.stop() {
+                    Some(task) => submit.push(task),
+                    None if task.state().load().is_listed() => busy += 1,
+                    None => {}
+                }
+            }
+        });
+        (submit, busy)
+    }
+
+    /// Says how many tasks are not complete.
+    pub(crate) fn count_tasks(&self) -> usize {
+        let mut count = 0;
+        cell::each_of(self.id(), |_| count += 1);
+        count
     }
 
     /// Says how many tasks each worker has begun to run.

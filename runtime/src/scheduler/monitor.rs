@@ -3,8 +3,8 @@
 //! While all workers are stuck nobody looks at the driver, so the monitor does when nobody has for
 //! a whole interval; a task in the slot of a stuck worker cannot be stolen, so the monitor takes
 //! it out and gives it to the others, and it reminds them of what they could steal. It sleeps for
-//! good while all workers do, and is woken by the first of them to wake up. Before that it lets the
-//! facade give back what is kept for the next burst.
+//! good while all workers do, and is woken by the first of them to wake up. Before that it gives back
+//! what is kept for the next burst.
 //!
 //! # Invariants
 //! M1. While all workers sleep, one of them sleeps in the driver: the last to look for the driver
@@ -28,6 +28,7 @@ use crate::facade;
 use crate::park::Parker;
 use crate::scheduler::Shared;
 use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
+use crate::task::memory;
 
 /// How often the monitor looks: the longest time that I/O and timers wait for stuck workers.
 const INTERVAL: Duration = Duration::from_millis(1);
@@ -93,6 +94,7 @@ impl Monitor {
             last_wakes = wakes;
             if quiet > QUIET_INTERVALS {
                 facade::rest();
+                memory::give_back();
                 monitor.sleep_for_good(shared);
                 quiet = 0;
                 continue;

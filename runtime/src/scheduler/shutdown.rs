@@ -1,17 +1,17 @@
 //! Ends a runtime: every task is cancelled, then every thread ends.
 //!
-//! 1. The injector refuses new tasks, and the lists of live tasks are closed: whoever comes later
-//!    cancels its task itself. What is listed is doomed, and queued if it was idle. Only then are
-//!    the workers told.
+//! 1. The injector refuses new tasks: whoever comes later cancels its task itself. Every task that
+//!    has waited is doomed, and queued if it was idle. Only then are the workers told.
 //! 2. Workers finish the poll they are in, cancel what is in their own queue, and leave. The last
-//!    to leave cancels all the rest, until no task is listed.
+//!    to leave cancels all the rest: what is in the injector, and every task that has waited, for
+//!    such a task may be in no queue. What has not waited yet is in one.
 //! 3. Jobs of the blocking pool that have not started are dropped by the pool; those that run are
 //!    waited for, or left behind.
 //!
 //! # Memory ordering
 //!
-//! `has_begun` is set with Release, after the queues and lists were closed, and read with Acquire:
-//! a worker that leaves because of it finds them closed. `staying` counts with Acquire and Release: the
+//! `has_begun` is set with Release, after the injector was closed, and read with Acquire: a worker
+//! that leaves because of it finds it closed. `staying` counts with Acquire and Release: the
 //! last worker to leave sees all that the others did.
 
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl Shared {
     /// Step 1. Several may call it: when it returns, all of it has been done.
     pub(crate) fn begin_ending(self: &Arc<Self>) {
         self.inject.close();
-        let idle = self.owned.stop_all();
+        let (idle, _) = self.stop_all();
         self.inject.push_all(idle);
         // After that, since the last worker to leave takes both for closed.
         self.ending.has_begun.store(true, Ordering::Release);

@@ -18,7 +18,7 @@ use crate::queue::local::{Local, Pushed};
 use crate::scheduler::idle::Searching;
 use crate::scheduler::{Remote, Shared};
 use crate::sync::Ordering;
-use crate::task::cell::TaskRef;
+use crate::task::cell::Runnable;
 use crate::task::poll;
 
 pub(crate) struct Worker {
@@ -90,7 +90,7 @@ impl Worker {
     }
 
     /// Takes the task to run next from its own queue, or from the injector.
-    fn next(&self) -> Option<TaskRef> {
+    fn next(&self) -> Option<Runnable> {
         let config = &self.shared.config;
         let tick = self.tick.get().wrapping_add(1);
         self.tick.set(tick);
@@ -105,7 +105,7 @@ impl Worker {
         self.local.pop(&self.remote().queue).or_else(|| self.pop_inject())
     }
 
-    fn pop_inject(&self) -> Option<TaskRef> {
+    fn pop_inject(&self) -> Option<Runnable> {
         let workers = self.shared.config.workers;
         let more = |task| {
             let pushed = self.local.push_back(task);
@@ -115,7 +115,7 @@ impl Worker {
     }
 
     /// Takes tasks from another worker.
-    fn steal(&self) -> Option<TaskRef> {
+    fn steal(&self) -> Option<Runnable> {
         let workers = self.shared.remotes.len();
         let start = self.next_random() as usize % workers;
         for turn in 0..workers {
@@ -149,11 +149,11 @@ impl Worker {
         }
     }
 
-    fn execute(&self, task: TaskRef) {
+    fn execute(&self, task: Runnable) {
         let polls = &self.remote().polls;
         // Relaxed, and not a read-modify-write: only this thread writes it.
         polls.store(polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        if let Some(again) = poll::run(task, &self.shared.owned, self.index) {
+        if let Some(again) = poll::run(task) {
             let pushed = self.local.push_back(again);
             self.note(pushed);
         }
@@ -161,7 +161,7 @@ impl Worker {
     }
 
     /// Queues a task that this thread has made ready.
-    pub(crate) fn push(&self, task: TaskRef) {
+    pub(crate) fn push(&self, task: Runnable) {
         let pushed = if self.is_dispatching.get() {
             self.local.push_back(task)
         } else {
@@ -254,7 +254,7 @@ impl Worker {
 
     fn drain_queue(&self) {
         while let Some(task) = self.local.pop(&self.remote().queue) {
-            poll::refuse(task, Some(&self.shared.owned));
+            poll::refuse(task);
         }
     }
 
@@ -265,21 +265,29 @@ impl Worker {
         loop {
             self.drain_queue();
             while let Some(task) = self.shared.inject.pop(self.index) {
-                poll::refuse(task, Some(&self.shared.owned));
+                poll::refuse(task);
                 self.drain_queue();
             }
+            let (idle, busy) = self.shared.stop_all();
+            let is_any_idle = !idle.is_empty();
+            idle.into_iter().for_each(poll::refuse);
+            if is_any_idle {
+                // Their destructors may have made others ready.
+                continue;
+            }
             let asleep = self.shared.idle.sleep(self.index, None);
-            if self.shared.owned.is_empty() && self.shared.inject.is_empty() {
-                Searching::end_any(asleep.wake());
+            let is_empty = self.shared.inject.is_empty();
+            if is_empty && busy > 0 && !asleep.is_chosen() {
+                // Whoever has taken them to wake them will queue them.
+                self.remote().parker.park();
+            }
+            Searching::end_any(asleep.wake());
+            if is_empty && busy == 0 {
                 self.shared.finish_ending();
                 // Who was told of the end may have spawned something here.
                 self.drain_queue();
                 return;
             }
-            if self.shared.inject.is_empty() && !asleep.is_chosen() {
-                self.remote().parker.park();
-            }
-            Searching::end_any(asleep.wake());
         }
     }
 

@@ -1,63 +1,82 @@
-//! Erases the type of the future: one allocation, a header and a stage, and a table of functions.
+//! Erases the type of the future: a header, a future or its output, and a table of functions.
 //!
 //! Everything that touches the inside of a task goes through a value that proves the right to:
-//! [`Inside`] is the right of whoever runs it, [`TaskRef`] only keeps it alive.
+//! [`Inside`] is the right of whoever runs it, [`Runnable`] that of a queue to hand it out, and a
+//! [`TaskRef`] only keeps it in memory.
 //!
 //! # Invariants
 //! I1. `header` is the first field of every `Cell`, and `Cell` is `repr(C)`: a pointer to one is a
 //!     pointer to the other. The header's `vtable` was made for the type of that very cell.
-//! I2. A `TaskRef` owns one of the references that the state counts; the cell is freed by who
-//!     gives up the last.
-//! I3. An `Inside` exists once per task and only while the state says `RUNNING`: it is made by
-//!     `start`, which sets that, and taken by `rest` and `finish`, which clear it. Before `start`,
-//!     the spawner is alone with the task: a [`Newborn`].
-//! I4. `life`, `stage` and `place` are touched by the holder of the `Inside` only, but that the
-//!     stage of a complete task belongs to its `JoinHandle`, or to the dropper of that.
-//! I5. `join_waker` belongs to the handle, and to the finisher if the state said `JOIN_WAKER` when
-//!     the task became complete.
-//! I6. A cell stays where it was allocated, and its future leaves the stage only by being dropped
+//! I2. A `TaskRef` owns one of the references that the state counts. The cell is freed by who gives
+//!     up the last; one is the task's own, until it is complete.
+//! I3. A `Runnable` exists at most once per task, and only while the state says `QUEUED` or
+//!     `RUNNING`: so the task is not complete. It is made at birth, by a wake that the state asks
+//!     to submit, and by who gives up an `Inside` to a queue.
+//! I4. An `Inside` exists at most once per task, not beside a `Runnable`, and only while the state
+//!     says `RUNNING`. It is made of a `Runnable`, and taken by `rest`, `hold` and `finish`. Before
+//!     birth, the spawner is alone with the task: a [`Newborn`].
+//! I5. `life` and `stage` are touched by the holder of the `Inside` only, but that the stage of a
+//!     complete task belongs to its `JoinHandle`. The stage holds the future until `poll` or
+//!     `cancel` have put the output in its place, and is empty when that was taken or dropped.
+//! I6. What is in `join_waker` belongs to the handle, and to the finisher if the state said
+//!     `JOIN_WAKER` when the task became complete.
+//! I7. A cell stays where it was allocated, and its future leaves the stage only by being dropped
 //!     there.
 
 #![allow(unsafe_code, reason = "island: the layout of a task")]
 
+use std::alloc::Layout;
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::mem;
-use std::num::NonZeroU32;
+use std::mem::{self, ManuallyDrop, offset_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
-use crate::hooks::life::{Life, Running};
+use crate::hooks::life::{Birth, Life, Running};
 use crate::hooks::{AsyncId, LiveState, Outcome, Probe, Reason, RuntimeId};
+use crate::sync::{AtomicBool, AtomicPtr, Ordering};
 use crate::task::error::JoinError;
-use crate::task::state::{Rest, Start, State, Wake, WakeByValue};
-use crate::task::waker;
+use crate::task::memory::{self, Class, Slot};
+use crate::task::state::{DropJoin, Finish, Rest, Snapshot, Start, State, Wake, WakeByValue};
+use crate::task::waker::{Borrowed, ThinWaker};
 
-/// The part of a task that does not depend on its future.
+/// The part of a task that does not depend on its future. What is behind it begins at a multiple
+/// of its alignment, which no cell exceeds: so the stage of every cell is just behind it.
+#[repr(C, align(16))]
 pub(crate) struct Header {
-    life: UnsafeCell<Option<Life>>,
     state: State,
+    body: Body,
+}
+
+/// The header without the state, which is there before and after the task.
+struct Body {
+    life: UnsafeCell<Life>,
     vtable: &'static Vtable,
-    /// Where it stands in the list of live tasks, once it is there.
-    place: UnsafeCell<Option<Place>>,
+    /// A [`ThinWaker`] turned raw, or null. Relaxed: the state hands it over.
+    join_waker: AtomicPtr<()>,
     runtime: RuntimeId,
-    join_waker: UnsafeCell<Option<Waker>>,
+    slot: Slot,
+    /// Somebody polls it, as seen from outside: Relaxed, because it orders nothing.
+    is_polled: AtomicBool,
+    place: Place,
 }
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<Header>() <= 112);
+const _: () = assert!(size_of::<Header>() <= 96);
 
-/// A place in the list of live tasks of one worker.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    pub(crate) list: u32,
-    /// The index plus one, so that the absence of a place costs nothing.
-    pub(crate) entry: NonZeroU32,
+// Who looks for tasks finds the state at the beginning of a block.
+const _: () = assert!(offset_of!(Header, state) == 0);
+
+/// Where a task runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Worker,
+    BlockingPool,
 }
 
 #[repr(C)]
@@ -66,10 +85,10 @@ struct Cell<F: Future> {
     stage: UnsafeCell<Stage<F>>,
 }
 
-enum Stage<F: Future> {
-    Future(F),
-    Output(Result<F::Output, JoinError>),
-    Empty,
+/// Which of the two it is, or neither, is told by I5.
+union Stage<F: Future> {
+    future: ManuallyDrop<F>,
+    output: ManuallyDrop<Result<F::Output, JoinError>>,
 }
 
 /// What depends on the type of the future. Each function's pointer is to a cell of that type.
@@ -77,9 +96,7 @@ struct Vtable {
     poll: unsafe fn(NonNull<Header>, &mut Context<'_>, &Running<'_>) -> Poll<Outcome>,
     cancel: unsafe fn(NonNull<Header>, AsyncId),
     drop_output: unsafe fn(NonNull<Header>),
-    /// Moves the output to where the second pointer points: an `Option<Result<T, JoinError>>`.
-    take_output: unsafe fn(NonNull<Header>, *mut ()),
-    free: unsafe fn(NonNull<Header>),
+    class: Class,
 }
 
 trait HasVtable {
@@ -91,8 +108,11 @@ impl<F: Future> HasVtable for Cell<F> {
         poll: poll::<F>,
         cancel: cancel::<F>,
         drop_output: drop_output::<F>,
-        take_output: take_output::<F>,
-        free: free::<F>,
+        class: match class_of::<F>() {
+            Some(class) => class,
+            // Such a cell is never made: see `allocate`.
+            None => Class::of_nothing(),
+        },
     };
 }
 
@@ -100,67 +120,189 @@ impl<F: Future> HasVtable for Cell<F> {
 #[must_use]
 pub(crate) struct TaskRef(NonNull<Header>);
 
-// SAFETY: by I3 and I4 what is not thread-safe in a task is touched by one thread at a time, which
+// SAFETY: by I3 to I5 what is not thread-safe in a task is touched by one thread at a time, which
 // the transitions of the state hand on; and spawning asks for a future that may change threads, or
 // sees to it that only one thread runs it.
 unsafe impl Send for TaskRef {}
-// SAFETY: through a shared reference only the state can be reached, which is atomic (I4).
+// SAFETY: through a shared reference only what is atomic or never changes can be reached (I5).
 unsafe impl Sync for TaskRef {}
 
-/// A task that only its spawner knows. Its reference is the one of the queue that will hold it.
+/// The right to run a task, as a queue has it. It must not be lost: the task would never end.
 #[must_use]
-pub(crate) struct Newborn(TaskRef);
+pub(crate) struct Runnable(NonNull<Header>);
 
-/// Allocates a task, whose life must not have begun. The second reference is the join handle's.
-pub(crate) fn allocate<F: Future>(
-    future: F,
-    life: Life,
-    runtime: RuntimeId,
-) -> (Newborn, JoinRef<F::Output>) {
-    let header = Header {
-        life: UnsafeCell::new(Some(life)),
-        state: State::new(),
-        vtable: const { &<Cell<F> as HasVtable>::VTABLE },
-        place: UnsafeCell::new(None),
-        runtime,
-        join_waker: UnsafeCell::new(None),
-    };
-    let cell = Box::new(Cell { header, stage: UnsafeCell::new(Stage::Future(future)) });
-    // By I1 a pointer to the cell is one to the header.
-    let header = NonNull::from(Box::leak(cell)).cast::<Header>();
-    let handle = JoinRef { task: TaskRef(header), output: PhantomData };
-    (Newborn(TaskRef(header)), handle)
+// SAFETY: as `TaskRef`.
+unsafe impl Send for Runnable {}
+
+const fn class_of<F: Future>() -> Option<Class> {
+    Class::of(Layout::new::<Cell<F>>())
 }
 
-impl Newborn {
-    /// Emits `init`: the last thing before a queue can see the task.
-    pub(crate) fn born(self) -> TaskRef {
-        {
-            // SAFETY: by I3 the spawner is alone with the task.
-            let life = unsafe { &*self.0.header().life.get() };
-            if let Some(life) = life {
-                life.born_with_probe(&|| self.0.probe());
-            }
-        }
-        self.0
+/// A task that only its spawner knows.
+#[must_use]
+pub(crate) struct Newborn(NonNull<Header>);
+
+/// Makes a task that is not born yet, and the handle for its output.
+#[inline]
+pub(crate) fn allocate<F: Future>(
+    future: F,
+    birth: Birth,
+    runtime: RuntimeId,
+    place: Place,
+) -> (Newborn, JoinRef<F::Output>) {
+    // Decided when the program is compiled.
+    if class_of::<F>().is_some() {
+        allocate_here(future, birth, runtime, place)
+    } else {
+        allocate_here(Box::pin(future), birth, runtime, place)
     }
 }
 
-impl TaskRef {
+#[inline]
+fn allocate_here<F: Future>(
+    future: F,
+    birth: Birth,
+    runtime: RuntimeId,
+    place: Place,
+) -> (Newborn, JoinRef<F::Output>) {
+    let vtable = const { &<Cell<F> as HasVtable>::VTABLE };
+    let (block, slot) = memory::allocate(vtable.class);
+    let body = Body {
+        life: UnsafeCell::new(Life::unborn(birth.runtime(runtime).single())),
+        vtable,
+        join_waker: AtomicPtr::new(ptr::null_mut()),
+        runtime,
+        slot,
+        is_polled: AtomicBool::new(false),
+        place,
+    };
+    // The state is left as it is: it is dead, and others may look at it.
+    // SAFETY: the block is large enough for a cell.
+    let place_of_body = unsafe { block.byte_add(offset_of!(Header, body)) };
+    // SAFETY: it is aligned as a cell is, and nobody else's.
+    unsafe { place_of_body.cast::<Body>().write(body) };
+    // SAFETY: as before; by I1 it is a pointer to a header.
+    unsafe { stage_of::<F>(block.cast()).write(Stage { future: ManuallyDrop::new(future) }) };
+    // By I1 a pointer to the cell is one to the header.
+    let header = block.cast::<Header>();
+    (Newborn(header), JoinRef { task: Some(TaskRef(header)), output: PhantomData })
+}
+
+impl Newborn {
+    #[inline]
+    pub(crate) fn id(&self) -> AsyncId {
+        // SAFETY: by I4 the spawner is alone with the task.
+        unsafe { (*self.body().life.get()).id() }
+    }
+
+    /// Emits `init`, and lets the task be seen: the last thing before a queue gets it.
+    #[inline]
+    pub(crate) fn born(self) -> Runnable {
+        let task = Runnable(self.0);
+        // SAFETY: by I4 the spawner is alone with the task.
+        let life = unsafe { &*task.body().life.get() };
+        life.born_with_probe(Probe::new(self.0.addr().get(), read_probe));
+        task.header().state.be_born();
+        task
+    }
+}
+
+/// Says what the task in a block is doing, if there is one.
+fn read_probe(address: usize) -> Option<LiveState> {
+    memory::with_state(address, |block, state| find(block, state).map(|task| task.live_state()))?
+}
+
+/// Makes a reference to the task in a block, unless there is none, or it is complete.
+fn find(block: NonNull<u8>, state: &State) -> Option<TaskRef> {
+    // Lazily: a pointer that was not counted must not be made, because it would be dropped.
+    state.try_ref().then(|| TaskRef(block.cast()))
+}
+
+/// Calls `f` with every task of a runtime that is not complete.
+pub(crate) fn each_of(runtime: RuntimeId, mut f: impl FnMut(TaskRef)) {
+    memory::each_block(|block, state| {
+        let task = find(block, state).filter(|task| task.runtime() == runtime);
+        if let Some(task) = task.filter(|task| task.body().place == Place::Worker) {
+            f(task);
+        }
+    });
+}
+
+/// What all sorts of pointers to a task can do.
+trait ToHeader {
+    fn header(&self) -> &Header;
+
+    #[inline]
+    fn body(&self) -> &Body {
+        &self.header().body
+    }
+}
+
+impl ToHeader for TaskRef {
+    #[inline]
     fn header(&self) -> &Header {
         // SAFETY: by I2 the cell is alive as long as this reference is.
         unsafe { self.0.as_ref() }
     }
+}
 
+impl ToHeader for Newborn {
+    #[inline]
+    fn header(&self) -> &Header {
+        // SAFETY: by I4 the spawner is alone with the task, which is not complete.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl ToHeader for Runnable {
+    #[inline]
+    fn header(&self) -> &Header {
+        // SAFETY: by I3 the task is not complete, or it is not born, so it is alive (I2).
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Runnable {
+    #[inline]
+    pub(crate) fn runtime(&self) -> RuntimeId {
+        self.body().runtime
+    }
+
+    /// Lets the caller inside, if the task is to be polled; if it is doomed, says why.
+    #[inline]
+    pub(crate) fn start(self) -> (Inside, Option<Reason>) {
+        let start = self.header().state.start();
+        let inside = Inside(self);
+        match start {
+            Start::Poll => (inside, None),
+            Start::Cancel(reason) => (inside, Some(reason)),
+        }
+    }
+}
+
+impl TaskRef {
+    #[inline]
     pub(crate) fn state(&self) -> &State {
         &self.header().state
     }
 
     pub(crate) fn runtime(&self) -> RuntimeId {
-        self.header().runtime
+        self.body().runtime
+    }
+
+    fn live_state(&self) -> LiveState {
+        let state = self.state().load();
+        if state.is_running() && self.body().is_polled.load(Ordering::Relaxed) {
+            LiveState::Running
+        } else if state.is_running() || state.is_queued() {
+            LiveState::Queued
+        } else {
+            LiveState::Idle
+        }
     }
 
     /// Gives up the pointer together with the reference it owns.
+    #[inline]
     pub(crate) fn into_raw(self) -> NonNull<()> {
         let raw = self.0.cast();
         mem::forget(self);
@@ -172,86 +314,58 @@ impl TaskRef {
     /// # Safety
     /// - `raw` came from `into_raw`.
     /// - The reference it stood for was not taken back before.
+    #[inline]
     pub(crate) unsafe fn from_raw(raw: NonNull<()>) -> TaskRef {
         TaskRef(raw.cast())
     }
 
-    /// Lets the caller inside, if the task is to be polled; if it is doomed, says why.
-    pub(crate) fn start(self) -> (Inside, Option<Reason>) {
-        let start = self.state().start();
-        let inside = Inside(self);
-        match start {
-            Start::Poll => (inside, None),
-            Start::Cancel(reason) => (inside, Some(reason)),
-        }
-    }
-
-    /// Transition 1 by somebody who is done with the reference. Returns it to be queued.
-    pub(crate) fn wake(self) -> Option<TaskRef> {
+    /// Transition 1 by somebody who is done with the reference. Returns the task to be queued.
+    #[inline]
+    pub(crate) fn wake(self) -> Option<Runnable> {
         match self.state().wake_and_release() {
-            WakeByValue::Submit => return Some(self),
+            WakeByValue::Submit => {
+                let header = self.0;
+                mem::forget(self);
+                return Some(Runnable(header));
+            }
             WakeByValue::Released => mem::forget(self),
             WakeByValue::Free => self.free_last(),
         }
         None
     }
 
-    fn probe(&self) -> Probe {
-        Probe::new(waker::of(self.clone()), read_probe)
-    }
-
-    /// Gives up several references to the same task at once.
-    fn drop_with(self, list: Option<TaskRef>) {
-        let refs = if list.is_some() { 2 } else { 1 };
-        mem::forget(list);
-        if self.state().drop_refs(refs) {
-            self.free_last();
-        } else {
-            mem::forget(self);
-        }
-    }
-
-    /// Frees the task; the count says that this reference was the last.
-    fn free_last(self) {
-        let free = self.header().vtable.free;
-        let header = self.0;
-        mem::forget(self);
-        // SAFETY: by I2 nobody else has a reference; by I1 the function fits the cell.
-        unsafe { free(header) };
-    }
-
-    /// Transition 1 by somebody who keeps the reference. Returns one to be queued.
-    pub(crate) fn wake_by_ref(&self) -> Option<TaskRef> {
+    /// Transition 1 by somebody who keeps the reference. Returns the task to be queued.
+    #[inline]
+    pub(crate) fn wake_by_ref(&self) -> Option<Runnable> {
         self.submit(self.state().wake())
     }
 
-    /// Dooms the task by its handle. Returns a reference to be queued.
-    pub(crate) fn abort(&self) -> Option<TaskRef> {
+    /// Dooms the task by its handle. Returns the task to be queued.
+    pub(crate) fn abort(&self) -> Option<Runnable> {
         self.submit(self.state().abort())
     }
 
-    /// Dooms the task because its runtime is ending. Returns a reference to be queued.
-    pub(crate) fn stop(&self) -> Option<TaskRef> {
+    /// Dooms the task because its runtime is ending. Returns the task to be queued.
+    pub(crate) fn stop(&self) -> Option<Runnable> {
         self.submit(self.state().stop())
     }
 
-    /// Makes the reference that a transition has just counted.
-    fn submit(&self, wake: Wake) -> Option<TaskRef> {
-        // Lazily: a pointer that was not counted must not be made, because it would be dropped.
-        (wake == Wake::Submit).then(|| TaskRef(self.0))
+    #[inline]
+    fn submit(&self, wake: Wake) -> Option<Runnable> {
+        (wake == Wake::Submit).then(|| Runnable(self.0))
     }
 
-    /// Makes another pointer that owns no reference.
-    ///
-    /// # Safety
-    /// - The result is never dropped.
-    /// - It does not outlive `self`.
-    pub(crate) unsafe fn uncounted(&self) -> TaskRef {
-        TaskRef(self.0)
+    /// Frees the task; the count says that this reference was the last.
+    #[inline]
+    fn free_last(self) {
+        let header = self.0;
+        mem::forget(self);
+        free(header);
     }
 }
 
 impl Clone for TaskRef {
+    #[inline]
     fn clone(&self) -> TaskRef {
         self.state().add_ref();
         TaskRef(self.0)
@@ -259,101 +373,124 @@ impl Clone for TaskRef {
 }
 
 impl Drop for TaskRef {
+    #[inline]
     fn drop(&mut self) {
-        if self.state().drop_refs(1) {
-            // SAFETY: by I2 nobody frees the cell before this thread, which gave up the last
-            // reference.
-            let free = unsafe { self.0.as_ref() }.vtable.free;
-            // SAFETY: by I2 nobody else has a reference; by I1 the function fits the cell.
-            unsafe { free(self.0) };
+        if self.state().drop_ref() {
+            free(self.0);
         }
     }
 }
 
-fn read_probe(waker: &Waker) -> LiveState {
-    let Some(state) = waker::state_of(waker) else { return LiveState::Idle };
-    if state.is_running() {
-        LiveState::Running
-    } else if state.is_queued() {
-        LiveState::Queued
-    } else {
-        LiveState::Idle
-    }
+/// Frees a task to which nobody has a pointer any more. Its stage is empty.
+#[inline]
+fn free(header: NonNull<Header>) {
+    // SAFETY: by I2 nobody frees the cell before this thread, which gave up the last reference.
+    let body = unsafe { &header.as_ref().body };
+    let (class, slot) = (body.vtable.class, body.slot);
+    let life = body.life.get();
+    // SAFETY: nobody else has a pointer to the task, and it is not used any more.
+    unsafe { ptr::drop_in_place(life) };
+    // SAFETY: it is the block that the task was given, and nobody uses it any more.
+    unsafe { memory::free(header.cast(), slot, class) };
 }
 
 /// The right of a join handle: to the output, once, and to the join waker.
 pub(crate) struct JoinRef<T> {
-    task: TaskRef,
+    /// `None` once the output was taken.
+    task: Option<TaskRef>,
     /// The output may be dropped or returned on any thread that has this.
     output: PhantomData<Mutex<T>>,
 }
 
+/// What a join handle finds when it looks for the output.
+#[must_use]
+pub(crate) enum Joined<T> {
+    /// The task is not complete, and the waker is with it.
+    Waits,
+    Output(Result<T, JoinError>),
+    /// The output was taken before.
+    Taken,
+}
+
 impl<T> JoinRef<T> {
-    pub(crate) fn task(&self) -> &TaskRef {
-        &self.task
+    /// Returns the task, if its output was not taken.
+    pub(crate) fn task(&self) -> Option<&TaskRef> {
+        self.task.as_ref()
     }
 
-    /// Returns the output if the task is complete, `None` also if it was taken before.
-    pub(crate) fn take_output(&mut self) -> Option<Result<T, JoinError>> {
-        if !self.task.state().load().is_complete() {
-            return None;
+    /// Takes the output if the task is complete; else leaves a waker with it.
+    #[inline]
+    pub(crate) fn join(&mut self, waker: &Waker) -> Joined<T> {
+        let Some(task) = &self.task else { return Joined::Taken };
+        let state = task.state().load();
+        if !state.is_complete() && self.leave_waker(state, waker) {
+            return Joined::Waits;
         }
-        let mut output: Option<Result<T, JoinError>> = None;
-        let out = ptr::from_mut(&mut output).cast();
-        // SAFETY: by I4 the stage of a complete task is its handle's, and `&mut` shows that this
-        // is the only one; `allocate` made the handle for this type of output (I1).
-        unsafe { (self.task.header().vtable.take_output)(self.task.0, out) };
-        output
+        match self.take_output() {
+            Some(output) => Joined::Output(output),
+            None => Joined::Taken,
+        }
+    }
+
+    /// Returns the output of a task that is complete.
+    #[inline]
+    fn take_output(&mut self) -> Option<Result<T, JoinError>> {
+        let task = self.task.take()?;
+        debug_assert!(task.state().load().is_complete(), "the output is taken too early");
+        // SAFETY: by I5 the output of a complete task is its handle's, which takes it once.
+        Some(unsafe { output_of::<T>(task.0).read() })
     }
 
     /// Leaves `waker` with the task. Says whether it will be woken: else the task is complete.
-    pub(crate) fn leave_waker(&mut self, waker: &Waker) -> bool {
-        let state = self.task.state();
-        if state.has_waker() && state.recall_waker().is_err() {
-            return false;
+    #[inline]
+    fn leave_waker(&self, seen: Snapshot, waker: &Waker) -> bool {
+        let Some(task) = &self.task else { return false };
+        let place = &task.body().join_waker;
+        if seen.has_waker() {
+            if ThinWaker::is_same(place.load(Ordering::Relaxed), waker) {
+                return true;
+            }
+            if task.state().recall_waker().is_err() {
+                return false;
+            }
         }
-        if !self.has_kept(waker) {
-            self.put_waker(Some(waker.clone()));
-        }
-        let is_left = state.offer_waker().is_ok();
+        put_waker(place, Some(ThinWaker::of(waker)));
+        let is_left = task.state().offer_waker().is_ok();
         if !is_left {
-            self.put_waker(None);
+            put_waker(place, None);
         }
         is_left
     }
+}
 
-    /// Says whether the waker in its place, which the state says is the handle's (I5), would do.
-    fn has_kept(&self, waker: &Waker) -> bool {
-        // SAFETY: by I5, and `JoinRef` exists once per task.
-        let kept = unsafe { &*self.task.header().join_waker.get() };
-        kept.as_ref().is_some_and(|kept| kept.will_wake(waker))
-    }
-
-    /// Puts a waker into its place, which the state says is the handle's (I5).
-    fn put_waker(&self, waker: Option<Waker>) {
-        // SAFETY: by I5, and `JoinRef` exists once per task.
-        let place = unsafe { &mut *self.task.header().join_waker.get() };
-        let old = mem::replace(place, waker);
-        waker::drop_foreign(old);
-    }
+/// Changes what is in the place of a join waker, which the state says is the handle's (I6).
+#[inline]
+fn put_waker(place: &AtomicPtr<()>, waker: Option<ThinWaker>) {
+    let old = place.load(Ordering::Relaxed);
+    place.store(waker.map_or(ptr::null_mut(), ThinWaker::into_raw), Ordering::Relaxed);
+    // SAFETY: by I6 it is the handle's, and was taken out just now.
+    drop(unsafe { ThinWaker::from_raw(old) });
 }
 
 impl<T> Drop for JoinRef<T> {
+    #[inline]
     fn drop(&mut self) {
-        let left = self.task.state().drop_join();
-        if left.has_waker {
-            self.put_waker(None);
-        }
-        if left.has_output {
-            // SAFETY: by I4 the stage of a complete task is its handle's; by I1 the function fits.
-            unsafe { (self.task.header().vtable.drop_output)(self.task.0) };
+        let Some(task) = self.task.take() else { return };
+        match task.state().drop_join() {
+            DropJoin::Released => mem::forget(task),
+            DropJoin::HasWaker => put_waker(&task.body().join_waker, None),
+            DropJoin::Complete => {
+                let output = output_of::<T>(task.0);
+                // SAFETY: by I5 the output of a complete task is its handle's.
+                quietly(|| unsafe { output.drop_in_place() });
+            }
         }
     }
 }
 
-/// Proof that the holder is the only one inside the task. It also owns a reference.
+/// Proof that the holder is the only one inside the task.
 #[must_use]
-pub(crate) struct Inside(TaskRef);
+pub(crate) struct Inside(Runnable);
 
 /// How a poll that is not the last ends.
 #[must_use]
@@ -361,110 +498,153 @@ pub(crate) enum Rested {
     /// It waits.
     Idle,
     /// It was woken meanwhile, and is to be queued.
-    Again(TaskRef),
+    Again(Runnable),
     /// It was doomed meanwhile.
     Cancel(Inside, Reason),
 }
 
+/// Whether the output is still there when a task is made complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Output {
+    Kept,
+    /// Nobody could take it any more.
+    Dropped,
+}
+
 impl Inside {
-    pub(crate) fn task(&self) -> &TaskRef {
-        &self.0
+    #[inline]
+    fn state(&self) -> &State {
+        &self.0.header().state
     }
 
-    pub(crate) fn life(&self) -> Option<&Life> {
-        // SAFETY: by I4 it is the holder's; it is taken only by `take_life`, which needs `&mut`.
-        unsafe { (*self.0.header().life.get()).as_ref() }
+    #[inline]
+    pub(crate) fn life(&self) -> &Life {
+        // SAFETY: by I5 it is the holder's; only `end` has it mutably, and that takes `&mut`.
+        unsafe { &*self.0.body().life.get() }
     }
 
-    /// Takes the life, to end it.
-    pub(crate) fn take_life(&mut self) -> Option<Life> {
-        // SAFETY: by I4 it is the holder's, and `&mut` shows that nobody borrows it from here.
-        unsafe { (*self.0.header().life.get()).take() }
+    /// Ends the life.
+    #[inline]
+    pub(crate) fn end(&mut self, reason: Reason) {
+        let life = self.0.body().life.get();
+        // SAFETY: by I5 it is the holder's, and `&mut` shows that nobody borrows it from here.
+        unsafe { (*life).end_in_place(reason) };
     }
 
-    pub(crate) fn place(&self) -> Option<Place> {
-        // SAFETY: by I4 it is the holder's.
-        unsafe { *self.0.header().place.get() }
+    /// Returns a waker for a poll, in which the task is alive.
+    #[inline]
+    pub(crate) fn waker(&self) -> Borrowed<'_> {
+        Borrowed::of(self.0.0.cast())
+    }
+
+    /// Returns where the task lies, which names it for as long as the caller is inside.
+    #[inline]
+    pub(crate) fn address(&self) -> usize {
+        self.0.0.addr().get()
     }
 
     /// Polls the future. When it is ready or panics: emits `promise_resolve`, drops the future,
     /// keeps the output.
+    #[inline]
     pub(crate) fn poll(&self, cx: &mut Context<'_>, running: &Running<'_>) -> Poll<Outcome> {
-        // SAFETY: by I4 the stage is the holder's; by I1 the function fits the cell.
-        unsafe { (self.0.header().vtable.poll)(self.0.0, cx, running) }
+        let body = self.0.body();
+        body.is_polled.store(true, Ordering::Relaxed);
+        // SAFETY: by I5 the stage is the holder's; by I1 the function fits the cell.
+        unsafe { (body.vtable.poll)(self.0.0, cx, running) }
     }
 
     /// Drops the future; the output is that the task was cancelled.
     pub(crate) fn cancel(&self, id: AsyncId) {
-        // SAFETY: by I4 the stage is the holder's; by I1 the function fits the cell.
-        unsafe { (self.0.header().vtable.cancel)(self.0.0, id) };
+        let body = self.0.body();
+        body.is_polled.store(true, Ordering::Relaxed);
+        // SAFETY: by I5 the stage is the holder's; by I1 the function fits the cell.
+        unsafe { (body.vtable.cancel)(self.0.0, id) };
     }
 
-    /// Drops the output if nobody can take it any more. Says whether that is so.
-    pub(crate) fn drop_unwanted_output(&self) -> bool {
-        let is_unwanted = !self.0.state().load().is_joined();
-        if is_unwanted {
-            // SAFETY: by I4 the stage is the holder's; by I1 the function fits the cell.
-            unsafe { (self.0.header().vtable.drop_output)(self.0.0) };
+    /// Drops the output if nobody can take it any more.
+    #[inline]
+    pub(crate) fn drop_unwanted_output(&self) -> Output {
+        if self.state().load().is_joined() {
+            return Output::Kept;
         }
-        is_unwanted
+        // SAFETY: by I5 the stage is the holder's; by I1 the function fits the cell.
+        unsafe { (self.0.body().vtable.drop_output)(self.0.0) };
+        Output::Dropped
     }
 
-    /// Transitions 3 and 4. The first time, `enlist` enters the task into a list, with a reference
-    /// of the list's own; it gives the reference back if the list is closed.
-    pub(crate) fn rest(self, enlist: impl FnOnce(TaskRef) -> Result<Place, TaskRef>) -> Rested {
-        let is_first = self.place().is_none();
-        if is_first {
-            // The transition below counts the list's reference; until then this one keeps the
-            // task, because only its completer, which is us, takes it off the list.
-            match enlist(TaskRef(self.0.0)) {
-                // SAFETY: by I4 it is the holder's.
-                Ok(place) => unsafe { *self.0.header().place.get() = Some(place) },
-                Err(uncounted) => {
-                    mem::forget(uncounted);
-                    return Rested::Cancel(self, Reason::Shutdown);
-                }
-            }
-        }
-        match self.0.state().rest(is_first) {
-            Rest::Idle => {
-                mem::forget(self.0);
-                Rested::Idle
-            }
-            Rest::Again => Rested::Again(self.0),
+    /// Transitions 3 and 4.
+    #[inline]
+    pub(crate) fn rest(self) -> Rested {
+        match self.state().rest() {
+            Rest::Idle => Rested::Idle,
+            Rest::Again => Rested::Again(self.hold()),
             Rest::Cancel(reason) => Rested::Cancel(self, reason),
         }
     }
 
+    /// Leaves the right to run the task to a queue.
+    #[inline]
+    pub(crate) fn hold(self) -> Runnable {
+        self.0.body().is_polled.store(false, Ordering::Relaxed);
+        self.0
+    }
+
     /// Transition 5: publishes the output, wakes the joiner, lets go of the task.
-    ///
-    /// `listed` is the reference that the list of live tasks held.
-    pub(crate) fn finish(self, listed: Option<TaskRef>) {
-        let finish = self.0.state().finish();
-        if finish.is_unwanted {
-            // SAFETY: by I4: the join handle went before the task was complete and leaves the
-            // stage to the finisher; by I1 the function fits the cell.
-            unsafe { (self.0.header().vtable.drop_output)(self.0.0) };
-        }
-        if finish.has_waker {
-            // SAFETY: by I5 it is the finisher's.
-            let joiner = unsafe { (*self.0.header().join_waker.get()).take() };
-            if let Some(joiner) = joiner {
-                waker::wake_foreign(joiner);
+    #[inline]
+    pub(crate) fn finish(self, mut output: Output) {
+        let mut seen = self.state().load();
+        loop {
+            if !seen.is_joined() && output == Output::Kept {
+                // The handle went and leaves the stage to us.
+                output = self.drop_unwanted_output();
+            }
+            // Read before it is sure whose it is: afterwards the task may be gone.
+            let joiner = self.0.body().join_waker.load(Ordering::Relaxed);
+            match self.state().finish(seen) {
+                Err(now) => seen = now,
+                Ok(Finish::Released { has_waker, is_last }) => {
+                    if is_last {
+                        free(self.0.0);
+                    }
+                    if has_waker {
+                        wake_joiner(joiner);
+                    }
+                    return;
+                }
+                Ok(Finish::Kept) => {
+                    wake_joiner(self.0.body().join_waker.load(Ordering::Relaxed));
+                    drop(TaskRef(self.0.0));
+                    return;
+                }
             }
         }
-        self.0.drop_with(listed);
     }
 }
 
-/// # Safety
-/// - `header` points to a `Cell<F>`, and the caller has the right to its stage.
-/// - The result is used only while that right lasts.
-unsafe fn stage<'a, F: Future>(header: NonNull<Header>) -> &'a mut Stage<F> {
-    // SAFETY: the caller has the right (I4), and by I1 it is that cell.
-    let cell = unsafe { header.cast::<Cell<F>>().as_ref() };
-    // SAFETY: by I4 nobody else looks at the stage.
-    unsafe { &mut *cell.stage.get() }
+/// Wakes the join waker of a task that was made complete.
+#[inline]
+fn wake_joiner(joiner: *mut ()) {
+    // SAFETY: by I6 it is the finisher's, which comes here once.
+    if let Some(joiner) = unsafe { ThinWaker::from_raw(joiner) } {
+        joiner.wake();
+    }
+}
+
+/// Finds the stage of a cell.
+#[inline]
+fn stage_of<F: Future>(header: NonNull<Header>) -> NonNull<Stage<F>> {
+    debug_assert!(offset_of!(Cell<F>, stage) == size_of::<Header>(), "no block is so aligned");
+    // SAFETY: by I1 the header is that of a cell, so the stage is behind it.
+    unsafe { header.add(1) }.cast()
+}
+
+/// Finds the output in the stage of a cell whose future's output is a `T`.
+#[inline]
+fn output_of<T>(header: NonNull<Header>) -> NonNull<Result<T, JoinError>> {
+    // SAFETY: by I1 the header is that of a cell, so the stage is behind it; the fields of a union
+    // begin where the union does.
+    unsafe { header.add(1) }.cast()
 }
 
 /// Runs a destructor whose panic changes nothing any more: the panic hook has reported it.
@@ -481,23 +661,15 @@ pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// Empties the stage, also when the destructor of what it holds panics.
-fn empty<F: Future>(stage: &mut Stage<F>) {
-    // The assignment writes the new value on unwind too.
-    quietly(|| *stage = Stage::Empty);
-}
-
 unsafe fn poll<F: Future>(
     header: NonNull<Header>,
     cx: &mut Context<'_>,
     running: &Running<'_>,
 ) -> Poll<Outcome> {
-    // SAFETY: by I3 and I4 the caller, who is inside, has the right to the stage.
-    let stage = unsafe { stage::<F>(header) };
-    let Stage::Future(future) = stage else {
-        unreachable!("a task was polled after it was complete");
-    };
-    // SAFETY: by I6 the future stays where it is until it is dropped.
+    let stage = stage_of::<F>(header);
+    // SAFETY: by I4 and I5 the stage is the caller's, and it holds the future.
+    let future = unsafe { &mut *stage.cast::<F>().as_ptr() };
+    // SAFETY: by I7 the future stays where it is until it is dropped.
     let future = unsafe { Pin::new_unchecked(future) };
     let polled = catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
     let (outcome, output) = match polled {
@@ -506,57 +678,58 @@ unsafe fn poll<F: Future>(
         Err(payload) => (Outcome::Panicked, Err(JoinError::panicked(running.id(), payload))),
     };
     running.promise_resolve(outcome);
-    empty(stage);
-    *stage = Stage::Output(output);
+    replace_future::<F>(stage, output);
     Poll::Ready(outcome)
 }
 
 unsafe fn cancel<F: Future>(header: NonNull<Header>, id: AsyncId) {
-    // SAFETY: by I3 and I4 the caller, who is inside, has the right to the stage.
-    let stage = unsafe { stage::<F>(header) };
-    empty(stage);
-    *stage = Stage::Output(Err(JoinError::cancelled(id)));
+    replace_future::<F>(stage_of(header), Err(JoinError::cancelled(id)));
+}
+
+/// Drops the future and puts an output in its place. For who is inside.
+#[inline]
+fn replace_future<F: Future>(stage: NonNull<Stage<F>>, output: Result<F::Output, JoinError>) {
+    if mem::needs_drop::<F>() {
+        let future = stage.cast::<F>();
+        // SAFETY: by I5 the stage is the caller's, and it holds the future.
+        quietly(|| unsafe { future.drop_in_place() });
+    }
+    // SAFETY: by I5 the stage is the caller's, and it is empty now.
+    unsafe { stage.write(Stage { output: ManuallyDrop::new(output) }) };
 }
 
 unsafe fn drop_output<F: Future>(header: NonNull<Header>) {
-    // SAFETY: by I4 the caller has the right to the stage.
-    empty(unsafe { stage::<F>(header) });
-}
-
-unsafe fn take_output<F: Future>(header: NonNull<Header>, out: *mut ()) {
-    // SAFETY: by I4 the caller has the right to the stage.
-    let stage = unsafe { stage::<F>(header) };
-    if let Stage::Output(output) = mem::replace(stage, Stage::Empty) {
-        // SAFETY: the caller says that `out` points to such an option; the type fits by I1.
-        unsafe { *out.cast::<Option<Result<F::Output, JoinError>>>() = Some(output) };
-    }
-}
-
-unsafe fn free<F: Future>(header: NonNull<Header>) {
-    // SAFETY: by I1 it is that cell, made by a `Box` of it, and the caller has the last reference.
-    let cell = unsafe { Box::from_raw(header.cast::<Cell<F>>().as_ptr()) };
-    quietly(|| drop(cell));
+    let output = output_of::<F::Output>(header);
+    // SAFETY: by I5 the stage is the caller's, and it holds the output.
+    quietly(|| unsafe { output.drop_in_place() });
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{JoinRef, TaskRef, allocate};
-    use crate::hooks::life::{Birth, Life};
+    use super::{JoinRef, Joined, Place, Runnable, allocate, each_of};
+    use crate::hooks::life::Birth;
     use crate::hooks::{Kind, RuntimeId};
     use crate::sync::Mutex;
-    use crate::task::owned::Owned;
     use crate::task::poll;
     use std::future::{Future, pending, poll_fn};
     use std::sync::Arc;
     use std::task::{Poll, Waker};
 
-    // Without a runtime, so that Miri can run them: it knows neither epoll nor timerfd. What is
-    // woken is dropped by `schedule`, because no runtime has the number.
-    fn spawn<F: Future>(future: F) -> (TaskRef, JoinRef<F::Output>) {
-        let life = Life::unborn(Birth::new(Kind::TASK, || "test"));
-        let runtime = RuntimeId::from_u32(u32::MAX).expect("no runtime has this number");
-        let (newborn, join) = allocate(future, life, runtime);
+    /// One that no runtime has: what is woken is cancelled by `schedule`. Each test has its own.
+    fn nobody(number: u32) -> RuntimeId {
+        RuntimeId::from_u32(u32::MAX - number).expect("no runtime has this number")
+    }
+
+    fn spawn<F: Future>(future: F, runtime: RuntimeId) -> (Runnable, JoinRef<F::Output>) {
+        let birth = Birth::new(Kind::TASK, || "test");
+        let (newborn, join) = allocate(future, birth, runtime, Place::Worker);
         (newborn.born(), join)
+    }
+
+    fn count(runtime: RuntimeId) -> usize {
+        let mut count = 0;
+        each_of(runtime, |_| count += 1);
+        count
     }
 
     #[test]
@@ -564,11 +737,12 @@ mod tests {
         for is_taken in [true, false] {
             let held = Arc::new(());
             let output = held.clone();
-            let (task, mut join) = spawn(async move { output });
-            assert!(join.take_output().is_none());
+            let (task, mut join) = spawn(async move { output }, nobody(0));
+            assert!(matches!(join.join(Waker::noop()), Joined::Waits));
             poll::run_blocking(task);
             if is_taken {
-                assert!(join.take_output().is_some_and(|output| output.is_ok()));
+                assert!(matches!(join.join(Waker::noop()), Joined::Output(Ok(_))));
+                assert!(matches!(join.join(Waker::noop()), Joined::Taken));
             }
             drop(join);
             assert_eq!(Arc::strong_count(&held), 1);
@@ -576,69 +750,109 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_waits_is_listed_until_it_ends() {
-        let owned = Owned::new(1);
+    fn a_future_too_large_for_a_block_or_aligned_too_much_is_a_task_like_any() {
+        #[repr(align(64))]
+        struct Aligned(u8);
+        let (large, aligned) = ([7_u8; 5000], Aligned(8));
+        let held = Arc::new(());
+        let mine = held.clone();
+        let future = async move {
+            crate::task::yield_now().await;
+            drop(mine);
+            assert_eq!(std::ptr::from_ref(&aligned).addr() % 64, 0);
+            (large[4999], aligned.0)
+        };
+        let (task, mut join) = spawn(future, nobody(1));
+        let task = poll::run(task).expect("it yields once");
+        assert!(poll::run(task).is_none());
+        assert!(matches!(join.join(Waker::noop()), Joined::Output(Ok((7, 8)))));
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+
+    #[test]
+    fn a_task_is_found_until_it_ends() {
+        let runtime = nobody(2);
         let held = Arc::new(());
         let mine = held.clone();
         let mut kept: Vec<Waker> = Vec::new();
-        let (task, mut join) = spawn(poll_fn(move |cx| {
+        let future = poll_fn(move |cx| {
             let _ = &mine;
             kept.push(cx.waker().clone());
             cx.waker().wake_by_ref();
             if kept.len() < 3 { Poll::Pending } else { Poll::Ready(std::mem::take(&mut kept)) }
-        }));
+        });
+        let (task, mut join) = spawn(future, runtime);
         let mut task = Some(task);
-        for listed in [1, 1, 0] {
-            task = task.and_then(|task| poll::run(task, &owned, 0));
-            assert_eq!(owned.len(), listed);
+        for _ in 0..3 {
+            assert_eq!(count(runtime), 1);
+            task = task.and_then(poll::run);
         }
         assert!(task.is_none());
-        let wakers = join.take_output().expect("it is complete").expect("nothing failed");
+        assert_eq!(count(runtime), 0);
+        let Joined::Output(Ok(wakers)) = join.join(Waker::noop()) else { panic!("it is complete") };
         assert_eq!(Arc::strong_count(&held), 1, "the future is dropped before the task is freed");
         drop(join);
         wakers.into_iter().for_each(Waker::wake);
     }
 
     #[test]
-    fn a_task_that_waits_is_cancelled_with_its_list() {
-        let owned = Owned::new(1);
-        let (task, mut join) = spawn(pending::<()>());
-        assert!(join.leave_waker(Waker::noop()));
-        assert!(poll::run(task, &owned, 0).is_none());
-        assert_eq!(owned.len(), 1);
-        for task in owned.stop_all() {
-            assert!(poll::run(task, &owned, 0).is_none());
-        }
-        assert!(owned.is_empty());
-        let output = join.take_output().expect("it is complete");
-        assert!(output.is_err_and(|error| error.is_cancelled()));
+    fn a_task_that_waits_is_cancelled_when_its_runtime_stops_it() {
+        let runtime = nobody(3);
+        let (task, mut join) = spawn(pending::<()>(), runtime);
+        assert!(matches!(join.join(Waker::noop()), Joined::Waits));
+        assert!(poll::run(task).is_none());
+        let mut stopped = Vec::new();
+        each_of(runtime, |task| stopped.extend(task.stop()));
+        assert_eq!(stopped.len(), 1);
+        assert!(stopped.into_iter().filter_map(poll::run).next().is_none());
+        assert_eq!(count(runtime), 0);
+        let Joined::Output(Err(error)) = join.join(Waker::noop()) else { panic!("it is complete") };
+        assert!(error.is_cancelled());
     }
 
     #[test]
-    fn a_task_that_everybody_forgets_is_freed_with_its_last_waker() {
-        let owned = Owned::new(1);
+    fn a_task_that_everybody_forgets_stays_until_its_runtime_ends() {
         let held = Arc::new(());
         let kept = Arc::new(Mutex::new(None));
         let (mine, keep) = (held.clone(), kept.clone());
-        let (task, join) = spawn(poll_fn(move |cx| {
+        let future = poll_fn(move |cx| {
             let _ = &mine;
             *keep.lock() = Some(cx.waker().clone());
             Poll::<()>::Pending
-        }));
-        assert!(poll::run(task, &owned, 0).is_none());
+        });
+        let (task, join) = spawn(future, nobody(4));
+        assert!(poll::run(task).is_none());
         drop(join);
-        drop(owned);
-        assert_eq!(Arc::strong_count(&held), 2);
+        assert_eq!((Arc::strong_count(&held), count(nobody(4))), (2, 1));
         let waker = kept.lock().take();
+        // Its runtime is not there, so whoever wakes it ends it.
         waker.expect("the future was polled").wake();
-        assert_eq!(Arc::strong_count(&held), 1);
+        assert_eq!((Arc::strong_count(&held), count(nobody(4))), (1, 0));
+    }
+
+    #[test]
+    fn a_waker_that_was_left_is_woken_though_another_was_before() {
+        struct Count(Mutex<usize>);
+        impl std::task::Wake for Count {
+            fn wake(self: Arc<Self>) {
+                *self.0.lock() += 1;
+            }
+        }
+        let joiners = [0, 1, 2].map(|_| Arc::new(Count(Mutex::new(0))));
+        let (task, mut join) = spawn(async {}, nobody(5));
+        for joiner in &joiners {
+            assert!(matches!(join.join(&Waker::from(joiner.clone())), Joined::Waits));
+        }
+        assert!(poll::run(task).is_none());
+        assert_eq!(joiners.each_ref().map(|joiner| *joiner.0.lock()), [0, 0, 1]);
+        assert_eq!(joiners.each_ref().map(Arc::strong_count), [1, 1, 1]);
     }
 }
 
 #[cfg(all(test, loom))]
 mod model {
-    use super::{JoinRef, TaskRef, allocate};
-    use crate::hooks::life::{Birth, Life};
+    use super::{JoinRef, Joined, Place, Runnable, allocate};
+    use crate::hooks::life::Birth;
     use crate::hooks::{Kind, RuntimeId};
     use crate::sync::{AtomicUsize, Ordering::Relaxed};
     use crate::task::poll;
@@ -696,11 +910,12 @@ mod model {
         }
     }
 
-    fn spawn(drops: &Arc<AtomicUsize>) -> (TaskRef, JoinRef<Output>) {
-        let life = Life::unborn(Birth::new(Kind::TASK, || "model"));
+    fn spawn(drops: &Arc<AtomicUsize>) -> (Runnable, JoinRef<Output>) {
+        let birth = Birth::new(Kind::TASK, || "model");
         let runtime = RuntimeId::from_u32(1).expect("1 is a number of a runtime");
         let drops = drops.clone();
-        let (newborn, join) = allocate(async { Output::new(drops) }, life, runtime);
+        let future = async { Output::new(drops) };
+        let (newborn, join) = allocate(future, birth, runtime, Place::Worker);
         (newborn.born(), join)
     }
 
@@ -712,14 +927,14 @@ mod model {
             let joiner = Joiner::new();
             let (task, handle) = spawn(&drops);
             // Nothing may be left to be dropped only when the task is freed.
-            let kept = task.clone();
+            let kept = handle.task().cloned();
             let running = thread::spawn(move || poll::run_blocking(task));
             let handle = join(handle, &joiner);
             running.join().unwrap();
             if let Some(mut handle) = handle {
                 assert_eq!(joiner.wakes(), 1, "who waits is woken once");
-                assert!(handle.take_output().expect("the task is complete").is_ok());
-                assert!(handle.take_output().is_none());
+                assert!(matches!(handle.join(Waker::noop()), Joined::Output(Ok(_))));
+                assert!(matches!(handle.join(Waker::noop()), Joined::Taken));
             }
             assert_eq!(drops.load(Relaxed), 1, "how often the output was dropped");
             assert_eq!(Arc::strong_count(&joiner), 1, "no waker is left");
@@ -729,11 +944,11 @@ mod model {
 
     /// As a `JoinHandle` does when it is polled. Says whether it has to wait.
     fn poll_join(join: &mut JoinRef<Output>, joiner: &Arc<Joiner>) -> bool {
-        let is_left = join.leave_waker(&Waker::from(joiner.clone()));
-        if !is_left {
-            assert!(join.take_output().is_some(), "the task is complete");
+        match join.join(&Waker::from(joiner.clone())) {
+            Joined::Waits => true,
+            Joined::Output(_) => false,
+            Joined::Taken => panic!("nobody took the output"),
         }
-        is_left
     }
 
     #[test]
@@ -743,11 +958,15 @@ mod model {
 
     #[test]
     fn who_looks_again_and_again_finds_the_whole_output() {
-        check(|mut join, _| {
-            while join.take_output().is_none() {
+        check(|mut join, joiner| {
+            // Each time with a waker of its own, so that the one before is recalled.
+            for _ in 0..2 {
+                if !poll_join(&mut join, &Joiner::new()) {
+                    return None;
+                }
                 thread::yield_now();
             }
-            None
+            poll_join(&mut join, joiner).then_some(join)
         });
     }
 

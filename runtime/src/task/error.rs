@@ -7,7 +7,11 @@ use crate::hooks::AsyncId;
 use crate::sync::Mutex;
 
 /// A task ended without an output: it panicked, or it was cancelled.
-pub struct JoinError {
+///
+/// One word, since every output has room for it.
+pub struct JoinError(Box<Inner>);
+
+struct Inner {
     id: AsyncId,
     cause: Cause,
 }
@@ -20,23 +24,23 @@ enum Cause {
 
 impl JoinError {
     pub(crate) fn cancelled(id: AsyncId) -> JoinError {
-        JoinError { id, cause: Cause::Cancelled }
+        JoinError(Box::new(Inner { id, cause: Cause::Cancelled }))
     }
 
     pub(crate) fn panicked(id: AsyncId, payload: Box<dyn Any + Send>) -> JoinError {
-        JoinError { id, cause: Cause::Panicked(Mutex::new(payload)) }
+        JoinError(Box::new(Inner { id, cause: Cause::Panicked(Mutex::new(payload)) }))
     }
 
     /// Returns which task it was.
     #[must_use]
     pub fn id(&self) -> AsyncId {
-        self.id
+        self.0.id
     }
 
     /// Says whether the task was aborted, or ended with its runtime.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        matches!(self.cause, Cause::Cancelled)
+        matches!(self.0.cause, Cause::Cancelled)
     }
 
     /// Says whether the task panicked.
@@ -62,8 +66,8 @@ impl JoinError {
     /// # Errors
     /// Returns the error itself if the task was cancelled.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
-        match self.cause {
-            Cause::Panicked(payload) => {
+        match self.0.cause {
+            Cause::Panicked(ref payload) => {
                 let mut payload = payload.lock();
                 Ok(std::mem::replace(&mut *payload, Box::new(())))
             }
@@ -74,7 +78,7 @@ impl JoinError {
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let JoinError { id, cause } = self;
+        let Inner { id, cause } = &*self.0;
         let Cause::Panicked(payload) = cause else {
             return write!(f, "task {id} was cancelled");
         };

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use crate::hooks::AsyncId;
 use crate::scheduler;
-use crate::task::cell::{JoinRef, TaskRef};
+use crate::task::cell::{JoinRef, Joined, TaskRef};
 use crate::task::error::JoinError;
 
 /// Waits for the output of a task.
@@ -60,13 +60,13 @@ impl<T> JoinHandle<T> {
     /// Returns something that can give the task up, and does not keep its output.
     #[must_use]
     pub fn abort_handle(&self) -> AbortHandle {
-        AbortHandle { id: self.id, task: self.join.task().clone() }
+        AbortHandle { id: self.id, task: self.join.task().cloned() }
     }
 
     /// Says whether the task is complete.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.join.task().state().load().is_complete()
+        is_finished(self.join.task())
     }
 }
 
@@ -75,22 +75,19 @@ impl<T> Unpin for JoinHandle<T> {}
 impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let join = &mut self.join;
-        let is_complete = join.task().state().load().is_complete();
-        if !is_complete && join.leave_waker(cx.waker()) {
-            return Poll::Pending;
-        }
-        match join.take_output() {
-            Some(output) => Poll::Ready(output),
-            None => panic!("a JoinHandle was polled after it had returned the output"),
+        match self.join.join(cx.waker()) {
+            Joined::Waits => Poll::Pending,
+            Joined::Output(output) => Poll::Ready(output),
+            Joined::Taken => panic!("a JoinHandle was polled after it had returned the output"),
         }
     }
 }
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.join.task().state().load();
+        let state = self.join.task().map(|task| task.state().load());
         f.debug_struct("JoinHandle").field("id", &self.id).field("state", &state).finish()
     }
 }
@@ -99,7 +96,8 @@ impl<T> fmt::Debug for JoinHandle<T> {
 #[derive(Clone)]
 pub struct AbortHandle {
     id: AsyncId,
-    task: TaskRef,
+    /// `None` if the output was taken before.
+    task: Option<TaskRef>,
 }
 
 impl AbortHandle {
@@ -111,25 +109,29 @@ impl AbortHandle {
 
     /// Gives the task up: see [`JoinHandle::abort`].
     pub fn abort(&self) {
-        abort(&self.task);
+        abort(self.task.as_ref());
     }
 
     /// Says whether the task is complete.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.task.state().load().is_complete()
+        is_finished(self.task.as_ref())
     }
 }
 
 impl fmt::Debug for AbortHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.task.state().load();
+        let state = self.task.as_ref().map(|task| task.state().load());
         f.debug_struct("AbortHandle").field("id", &self.id).field("state", &state).finish()
     }
 }
 
-fn abort(task: &TaskRef) {
-    if let Some(task) = task.abort() {
+fn abort(task: Option<&TaskRef>) {
+    if let Some(task) = task.and_then(TaskRef::abort) {
         scheduler::schedule(task);
     }
+}
+
+fn is_finished(task: Option<&TaskRef>) -> bool {
+    task.is_none_or(|task| task.state().load().is_complete())
 }

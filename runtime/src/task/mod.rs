@@ -5,7 +5,6 @@
 //! | `state`      | everybody                                           | always: it is atomic         |
 //! | `life`       | the spawner, then whoever runs the task             | until `destroy`              |
 //! | `stage`      | whoever runs the task, then the join handle         | the output changes hands     |
-//! | `place`      | whoever runs the task                               | from its first pending poll  |
 //! | `join_waker` | the join handle, or the finisher                    | as the state says            |
 //!
 //! A task is run by whoever holds it `RUNNING`; abort and the end of a runtime go through a queue
@@ -13,15 +12,17 @@
 //! its memory goes with the last reference, which may be much later.
 
 pub(crate) mod state; // what may be done with it
-pub(crate) mod cell; // how it lies in memory
+pub(crate) mod cell; // its layout
+pub(crate) mod memory; // where it lies
+#[cfg(not(loom))]
+mod slab; // in pages of equal blocks
 pub(crate) mod waker; // how it is woken
-pub(crate) mod owned; // where live ones are found
 pub(crate) mod poll; // how it is run
 mod unhandled; // who hears of a panic that nobody waits for
 mod error; // why it has no output
 mod join; // who waits for it
 mod builder; // what can be said about it before it begins
-mod yielding; // how it lets others go first
+pub(crate) mod yielding; // how it lets others go first
 
 pub use crate::hooks::AsyncId as Id;
 pub use crate::spawn::{spawn, spawn_blocking, spawn_root};

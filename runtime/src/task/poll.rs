@@ -8,85 +8,83 @@
 use std::task::{Context, Poll};
 
 use crate::hooks::{Outcome, Reason};
-use crate::task::cell::{Inside, Rested, TaskRef};
-use crate::task::owned::Owned;
-use crate::task::unhandled;
-use crate::task::waker::Borrowed;
+use crate::task::cell::{Inside, Output, Rested, Runnable};
+use crate::task::{unhandled, yielding};
 
 /// Polls a task once. Returns it if it is to be queued again.
-///
-/// `worker` says into whose list of `owned` it goes if it has to wait.
-pub(crate) fn run(task: TaskRef, owned: &Owned, worker: usize) -> Option<TaskRef> {
+#[inline]
+pub(crate) fn run(task: Runnable) -> Option<Runnable> {
     let (inside, doom) = task.start();
     if let Some(reason) = doom {
-        cancel(inside, reason, Some(owned));
+        cancel(inside, reason);
         return None;
     }
-    match poll(&inside) {
-        Poll::Ready(outcome) => complete(inside, outcome.into(), Some(owned)),
-        Poll::Pending => return rest(inside, owned, worker),
+    let (polled, has_yielded) = yielding::watch(inside.address(), || poll(&inside));
+    match polled {
+        Poll::Ready((outcome, output)) => complete(inside, outcome.into(), output),
+        Poll::Pending if has_yielded => return Some(inside.hold()),
+        Poll::Pending => return rest(inside),
     }
     None
 }
 
 /// Runs a job of the blocking pool, which is never pending.
-pub(crate) fn run_blocking(task: TaskRef) {
+pub(crate) fn run_blocking(task: Runnable) {
     let (inside, doom) = task.start();
     match doom {
-        Some(reason) => cancel(inside, reason, None),
+        Some(reason) => cancel(inside, reason),
         None => match poll(&inside) {
-            Poll::Ready(outcome) => complete(inside, outcome.into(), None),
+            Poll::Ready((outcome, output)) => complete(inside, outcome.into(), output),
             Poll::Pending => unreachable!("a closure was not run to its end"),
         },
     }
 }
 
 /// Cancels a task that waits in a queue, or that no queue has accepted.
-pub(crate) fn refuse(task: TaskRef, owned: Option<&Owned>) {
+pub(crate) fn refuse(task: Runnable) {
     let (inside, doom) = task.start();
-    cancel(inside, doom.unwrap_or(Reason::Shutdown), owned);
+    cancel(inside, doom.unwrap_or(Reason::Shutdown));
 }
 
-fn poll(inside: &Inside) -> Poll<Outcome> {
-    let Some(life) = inside.life() else { unreachable!("a task was run after its end") };
-    let waker = Borrowed::from(inside.task());
+#[inline]
+fn poll(inside: &Inside) -> Poll<(Outcome, Output)> {
+    let waker = inside.waker();
     let mut cx = Context::from_waker(&waker);
-    life.run(|running| {
-        let polled = inside.poll(&mut cx, running);
-        let is_unwanted = polled.is_ready() && inside.drop_unwanted_output();
-        if is_unwanted && polled == Poll::Ready(Outcome::Panicked) {
-            unhandled::handle(&life.resource());
-        }
-        polled
+    inside.life().run(|running| {
+        inside.poll(&mut cx, running).map(|outcome| {
+            let output = inside.drop_unwanted_output();
+            if (outcome, output) == (Outcome::Panicked, Output::Dropped) {
+                unhandled::handle(&inside.life().resource());
+            }
+            (outcome, output)
+        })
     })
 }
 
-fn rest(inside: Inside, owned: &Owned, worker: usize) -> Option<TaskRef> {
-    match inside.rest(|task| owned.insert(worker, task)) {
+#[inline]
+fn rest(inside: Inside) -> Option<Runnable> {
+    match inside.rest() {
         Rested::Idle => None,
         Rested::Again(task) => Some(task),
         Rested::Cancel(inside, reason) => {
-            cancel(inside, reason, Some(owned));
+            cancel(inside, reason);
             None
         }
     }
 }
 
-fn cancel(inside: Inside, reason: Reason, owned: Option<&Owned>) {
-    if let Some(life) = inside.life() {
-        life.run(|running| {
-            running.promise_resolve(Outcome::Cancelled);
-            inside.cancel(running.id());
-            inside.drop_unwanted_output();
-        });
-    }
-    complete(inside, reason, owned);
+#[cold]
+fn cancel(inside: Inside, reason: Reason) {
+    let output = inside.life().run(|running| {
+        running.promise_resolve(Outcome::Cancelled);
+        inside.cancel(running.id());
+        inside.drop_unwanted_output()
+    });
+    complete(inside, reason, output);
 }
 
-fn complete(mut inside: Inside, reason: Reason, owned: Option<&Owned>) {
-    if let Some(life) = inside.take_life() {
-        life.end(reason);
-    }
-    let listed = inside.place().and_then(|place| owned.and_then(|owned| owned.remove(place)));
-    inside.finish(listed);
+#[inline]
+fn complete(mut inside: Inside, reason: Reason, output: Output) {
+    inside.end(reason);
+    inside.finish(output);
 }

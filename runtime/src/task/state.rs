@@ -1,37 +1,51 @@
-//! Owns the one word that says what may be done with a task, by whom.
+//! Owns the word that says what may be done with a task, by whom.
 //!
 //! # State
 //!
 //! ```text
 //!            1 wake            2 start
 //!   idle ───────────▶ queued ───────────▶ running ──5 finish──▶ complete
-//!    ▲                  ▲                 │  │
-//!    └────3 rest────────┼─────────────────┘  │
-//!                       └──────4 rest────────┘  (woken while running)
+//!    ▲                                    │  ▲ │
+//!    └──────────────3 rest────────────────┘  └─┘ 4 again (woken while running)
 //! ```
-//! A task is born queued. [`abort`](State::abort) and [`stop`](State::stop) go the way of a wake:
-//! they mark the task and see to it that it is run once more; whoever runs it then cancels it.
-//! So nobody but the one who runs a task is ever inside it.
+//! Running means that somebody has the right to the inside of the task. That is a worker in its
+//! poll, or a queue that was given the right together with the task: a task is born running, in
+//! the queue it is spawned into, and stays so when it yields or was woken while it ran. So only
+//! a wake from idle has to be told apart when a task is taken from a queue.
+//!
+//! [`abort`](State::abort) and [`stop`](State::stop) go the way of a wake: they mark the task and
+//! see to it that it is run once more; whoever runs it then cancels it. So nobody but the one who
+//! runs a task is ever inside it.
 //!
 //! | bits | name          | set by                    | cleared by                          | meaning                            |
 //! |------|---------------|---------------------------|-------------------------------------|------------------------------------|
-//! | 0    | `QUEUED`      | [`State::wake`], birth    | [`State::start`]                    | a queue holds, or will hold, it    |
-//! | 1    | `RUNNING`     | [`State::start`]          | [`State::rest`], [`State::finish`]  | somebody is inside it              |
+//! | 0    | `QUEUED`      | [`State::wake`]           | [`State::start`], [`State::rest`]   | it is to be run (once more)        |
+//! | 1    | `RUNNING`     | birth, [`State::start`]   | [`State::rest`], [`State::finish`]  | somebody has the right inside      |
 //! | 2    | `COMPLETE`    | [`State::finish`]         | never                               | the output is decided              |
 //! | 3    | `ABORTED`     | [`State::abort`]          | never                               | its handle gave it up              |
 //! | 4    | `STOPPED`     | [`State::stop`]           | never                               | its runtime is ending              |
 //! | 5    | `JOINED`      | birth                     | [`State::drop_join`]                | a `JoinHandle` wants the output    |
-//! | 6    | `JOIN_WAKER`  | [`State::offer_waker`]    | [`State::recall_waker`], [`State::drop_join`] | the join waker is the finisher's |
-//! | 7..  | refs          | clone                     | drop                                | pointers to the task               |
+//! | 6    | `JOIN_WAKER`  | [`State::offer_waker`]    | [`State::recall_waker`], [`State::drop_join`], [`State::finish`] | the join waker is the finisher's |
+//! | 7    | `RECALLED`    | [`State::recall_waker`]   | never                               | the join waker was changed once    |
+//! | 8    | `RESTED`      | [`State::rest`]           | never                               | it has waited: no queue knows of it |
+//! | 9..  | refs          | clone                     | drop                                | pointers to the task               |
+//!
+//! One reference is the task's own, from birth to completion: so whoever knows that a task is
+//! queued or running needs none. The others are those of handles and wakers. A word without
+//! references, or of a complete task, is nobody's way to the task: see [`State::try_ref`].
 //!
 //! # Memory ordering
 //!
 //! Every transition is a read-modify-write with Acquire and Release, also one that changes
 //! nothing: a wake that finds the task queued must still hand what its thread did before to
 //! whoever starts the task next. That is the pair of this file: each transition's Release with
-//! the Acquire of the one that reads it. A reference is added Relaxed (the one it is copied from
-//! keeps the task alive) and given up with Release, which pairs with the Acquire of whoever gives
-//! up the last.
+//! the Acquire of the one that reads it. Two may do without. A task that is taken from a queue
+//! with the right to it needs no start: the queue hands on what the one before did. And who finds,
+//! by an Acquire load, that a complete task has one reference, its own, is alone with it: all the
+//! others were given up with Release, and nobody gets a new one.
+//!
+//! A reference is added Relaxed (the one it is copied from keeps the task alive) and given up with
+//! Release, which pairs with the Acquire of whoever gives up the last.
 
 use std::fmt;
 
@@ -45,11 +59,21 @@ const ABORTED: usize = 1 << 3;
 const STOPPED: usize = 1 << 4;
 const JOINED: usize = 1 << 5;
 const JOIN_WAKER: usize = 1 << 6;
-const FLAGS: usize = QUEUED | RUNNING | COMPLETE | ABORTED | STOPPED | JOINED | JOIN_WAKER;
-const REF_ONE: usize = 1 << 7;
+const RECALLED: usize = 1 << 7;
+const RESTED: usize = 1 << 8;
+const FLAGS: usize = QUEUED
+    | RUNNING
+    | COMPLETE
+    | ABORTED
+    | STOPPED
+    | JOINED
+    | JOIN_WAKER
+    | RECALLED
+    | RESTED;
+const REF_ONE: usize = 1 << 9;
 
 // The flags are distinct, and share no bit with the count.
-const _: () = assert!(FLAGS.count_ones() == 7 && FLAGS < REF_ONE);
+const _: () = assert!(FLAGS.count_ones() == 9 && FLAGS < REF_ONE);
 
 /// More pointers than this to one task are a leak that would soon overflow the count.
 const REFS_MAX: usize = usize::MAX / 2;
@@ -79,6 +103,16 @@ impl Snapshot {
 
     pub(crate) fn is_joined(self) -> bool {
         self.has(JOINED)
+    }
+
+    /// Says whether it has waited, and has not ended.
+    pub(crate) fn is_listed(self) -> bool {
+        self.has(RESTED) && !self.is_complete()
+    }
+
+    /// Says whether the waker that the handle offered is still with the task, and will be woken.
+    pub(crate) fn has_waker(self) -> bool {
+        self.has(JOIN_WAKER)
     }
 
     fn refs(self) -> usize {
@@ -117,7 +151,7 @@ impl Snapshot {
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Wake {
-    /// Push the task to a queue, with a reference that belongs to the queue.
+    /// Push the task to a queue.
     Submit,
     /// Nothing: somebody else already has, or will.
     Seen,
@@ -125,13 +159,13 @@ pub(crate) enum Wake {
     TooLate,
 }
 
-/// What the caller of [`State::wake_and_release`] must do next.
+/// What the caller of [`State::wake_and_release`] must do next. Its reference is gone.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum WakeByValue {
-    /// Push the task to a queue; the caller's reference is the queue's now.
+    /// Push the task to a queue.
     Submit,
-    /// Nothing; the caller's reference is gone.
+    /// Nothing.
     Released,
     /// Free the task: the caller's reference was the last.
     Free,
@@ -151,40 +185,60 @@ pub(crate) enum Start {
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Rest {
-    /// It waits; the caller's reference is gone.
+    /// It waits, and the caller's right to it is gone.
     Idle,
-    /// It was woken meanwhile: push it again, with the caller's reference.
+    /// It was woken meanwhile: push it again, with the right to it.
     Again,
     /// It was doomed meanwhile. The caller is still inside: cancel it.
     Cancel(Reason),
 }
 
-/// What a task leaves behind when it is complete.
+/// What is left to do for who has made a task complete.
+#[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub(crate) struct Finish {
-    /// Nobody will take the output: drop it.
-    pub(crate) is_unwanted: bool,
-    /// The join waker is the caller's to take.
-    pub(crate) has_waker: bool,
+pub(crate) enum Finish {
+    /// Nothing; if that is `Some`, wake the join waker, as it was read before. The task's own
+    /// reference is gone; if it was the last, free the task.
+    Released { has_waker: bool, is_last: bool },
+    /// The join waker was changed once, so what was read before may not be it. Take it from its
+    /// place and wake it, then give up the task's own reference.
+    Kept,
 }
 
 /// What the dropper of a `JoinHandle` must clean up.
+#[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub(crate) struct DropJoin {
-    pub(crate) has_output: bool,
-    pub(crate) has_waker: bool,
+pub(crate) enum DropJoin {
+    /// Nothing: the reference is gone too.
+    Released,
+    /// Take the waker back, then give up the reference.
+    HasWaker,
+    /// Drop the output if it was not taken, then give up the reference.
+    Complete,
 }
 
 impl State {
-    /// A task is born queued and joined, with two references: the queue's and the handle's.
-    pub(crate) fn new() -> State {
-        State(AtomicUsize::new(QUEUED | JOINED | (2 * REF_ONE)))
+    /// Of memory without a task in it.
+    pub(crate) const DEAD: usize = 0;
+
+    /// The word of memory without a task in it.
+    pub(crate) fn dead() -> State {
+        State(AtomicUsize::new(State::DEAD))
     }
 
+    /// Birth: running, as a queue will have it with the right to it, and joined. One reference is
+    /// the handle's, one its own. What was written to the task before is visible to who sees this.
+    #[inline]
+    pub(crate) fn be_born(&self) {
+        self.0.store(RUNNING | JOINED | (2 * REF_ONE), Ordering::Release);
+    }
+
+    #[inline]
     pub(crate) fn load(&self) -> Snapshot {
         Snapshot(self.0.load(Ordering::Acquire))
     }
 
+    #[inline]
     fn update<R>(&self, f: impl Fn(Snapshot) -> (Snapshot, R)) -> R {
         let mut now = Snapshot(self.0.load(Ordering::Relaxed));
         loop {
@@ -198,42 +252,46 @@ impl State {
         }
     }
 
-    /// Transition 1: the task is to be polled again. With [`Wake::Submit`] comes a reference.
+    /// Transition 1: the task is to be polled again.
+    #[inline]
     pub(crate) fn wake(&self) -> Wake {
         self.update(|now| {
             if now.is_complete() {
                 (now, Wake::TooLate)
-            } else if now.is_queued() {
-                (now, Wake::Seen)
-            } else if now.is_running() {
+            } else if now.is_queued() || now.is_running() {
                 (now.with(QUEUED), Wake::Seen)
             } else {
-                (now.with(QUEUED).with_ref(), Wake::Submit)
+                (now.with(QUEUED), Wake::Submit)
             }
         })
     }
 
     /// Transition 1 by somebody who gives up a reference.
+    #[inline]
     pub(crate) fn wake_and_release(&self) -> WakeByValue {
         self.update(|now| {
-            if !now.is_complete() && !now.is_queued() && !now.is_running() {
-                return (now.with(QUEUED), WakeByValue::Submit);
-            }
             let next = now.without_ref();
-            if next.refs() == 0 {
-                (next, WakeByValue::Free)
-            } else if now.is_complete() {
-                (next, WakeByValue::Released)
-            } else {
+            if now.is_complete() {
+                let is_last = next.refs() == 0;
+                (next, if is_last { WakeByValue::Free } else { WakeByValue::Released })
+            } else if now.is_queued() || now.is_running() {
                 (next.with(QUEUED), WakeByValue::Released)
+            } else {
+                (next.with(QUEUED), WakeByValue::Submit)
             }
         })
     }
 
-    /// Transition 2: the caller becomes the only one inside the task.
+    /// Transition 2: the caller, who has taken the task from a queue, becomes the only one inside.
+    #[inline]
     pub(crate) fn start(&self) -> Start {
+        let now = self.load();
+        if now.is_running() && !now.is_queued() {
+            // The queue had the right to it, and nothing has happened since.
+            return Start::Poll;
+        }
         self.update(|now| {
-            debug_assert!(now.is_queued() && !now.is_running(), "start from {now:?}");
+            debug_assert!(now.is_queued() || now.is_running(), "start from {now:?}");
             let next = now.without(QUEUED).with(RUNNING);
             match now.doom() {
                 Some(reason) => (next, Start::Cancel(reason)),
@@ -242,41 +300,46 @@ impl State {
         })
     }
 
-    /// Transitions 3 and 4: a poll was not the last. `is_first` says that the task was entered
-    /// into its worker's list just now: the caller's reference has become the list's.
-    pub(crate) fn rest(&self, is_first: bool) -> Rest {
+    /// Transitions 3 and 4: a poll was not the last.
+    #[inline]
+    pub(crate) fn rest(&self) -> Rest {
         self.update(|now| {
             debug_assert!(now.is_running(), "rest from {now:?}");
             if let Some(reason) = now.doom() {
-                // The caller keeps a reference beside the list's.
-                return (if is_first { now.with_ref() } else { now }, Rest::Cancel(reason));
+                return (now, Rest::Cancel(reason));
             }
-            let next = now.without(RUNNING);
-            match (now.is_queued(), is_first) {
-                (true, true) => (next.with_ref(), Rest::Again),
-                (true, false) => (next, Rest::Again),
-                (false, true) => (next, Rest::Idle),
-                // The list has a reference too, so this one is not the last.
-                (false, false) => (next.without_ref(), Rest::Idle),
+            let next = now.with(RESTED);
+            if now.is_queued() {
+                (next.without(QUEUED), Rest::Again)
+            } else {
+                (next.without(RUNNING), Rest::Idle)
             }
         })
     }
 
-    /// Transition 5: the output is decided and visible to who reads this.
-    pub(crate) fn finish(&self) -> Finish {
-        self.update(|now| {
-            debug_assert!(now.is_running(), "finish from {now:?}");
-            let finish = Finish { is_unwanted: !now.is_joined(), has_waker: now.has(JOIN_WAKER) };
-            (now.without(RUNNING | QUEUED).with(COMPLETE), finish)
-        })
+    /// Transition 5: the output is decided and visible to who reads this. `seen` is how the caller
+    /// saw the task, and what it has prepared for; if that has changed, the `Err` says how it is.
+    #[inline]
+    pub(crate) fn finish(&self, seen: Snapshot) -> Result<Finish, Snapshot> {
+        debug_assert!(seen.is_running(), "finish from {seen:?}");
+        let complete = seen.without(RUNNING | QUEUED | JOIN_WAKER).with(COMPLETE);
+        let is_kept = seen.has_waker() && seen.has(RECALLED);
+        let next = if is_kept { complete } else { complete.without_ref() };
+        self.0
+            .compare_exchange(seen.0, next.0, Ordering::AcqRel, Ordering::Acquire)
+            .map_err(Snapshot)?;
+        if is_kept {
+            return Ok(Finish::Kept);
+        }
+        Ok(Finish::Released { has_waker: seen.has_waker(), is_last: next.refs() == 0 })
     }
 
-    /// Dooms the task by its handle. With [`Wake::Submit`] comes a reference.
+    /// Dooms the task by its handle.
     pub(crate) fn abort(&self) -> Wake {
         self.doom(ABORTED)
     }
 
-    /// Dooms the task because its runtime is ending. With [`Wake::Submit`] comes a reference.
+    /// Dooms the task because its runtime is ending.
     pub(crate) fn stop(&self) -> Wake {
         self.doom(STOPPED)
     }
@@ -289,16 +352,17 @@ impl State {
                 // It has to run once more, to be cancelled.
                 (now.with(why | QUEUED), Wake::Seen)
             } else {
-                (now.with(why | QUEUED).with_ref(), Wake::Submit)
+                (now.with(why | QUEUED), Wake::Submit)
             }
         })
     }
 
     /// Gives the join waker, which the handle has put in its place, to whoever finishes the task.
     /// `Err` if it is complete: the waker is still the handle's.
+    #[inline]
     pub(crate) fn offer_waker(&self) -> Result<(), ()> {
         self.update(|now| {
-            debug_assert!(now.is_joined() && !now.has(JOIN_WAKER), "offer_waker from {now:?}");
+            debug_assert!(now.is_joined() && !now.has_waker(), "offer_waker from {now:?}");
             if now.is_complete() { (now, Err(())) } else { (now.with(JOIN_WAKER), Ok(())) }
         })
     }
@@ -307,29 +371,36 @@ impl State {
     pub(crate) fn recall_waker(&self) -> Result<(), ()> {
         self.update(|now| {
             debug_assert!(now.is_joined(), "recall_waker from {now:?}");
-            if now.is_complete() { (now, Err(())) } else { (now.without(JOIN_WAKER), Ok(())) }
-        })
-    }
-
-    /// Says whether the waker that the handle offered is still with the task.
-    pub(crate) fn has_waker(&self) -> bool {
-        self.load().has(JOIN_WAKER)
-    }
-
-    /// The `JoinHandle` goes. Its reference is given up separately.
-    pub(crate) fn drop_join(&self) -> DropJoin {
-        self.update(|now| {
-            debug_assert!(now.is_joined(), "drop_join from {now:?}");
             if now.is_complete() {
-                // What there is belongs to the finisher, but for the output.
-                (now.without(JOINED), DropJoin { has_output: true, has_waker: false })
+                (now, Err(()))
             } else {
-                let has_waker = now.has(JOIN_WAKER);
-                (now.without(JOINED | JOIN_WAKER), DropJoin { has_output: false, has_waker })
+                // For ever, so that a finisher who has read the waker before notices.
+                (now.without(JOIN_WAKER).with(RECALLED), Ok(()))
             }
         })
     }
 
+    /// The `JoinHandle` goes.
+    #[inline]
+    pub(crate) fn drop_join(&self) -> DropJoin {
+        if self.load().is_complete() {
+            return DropJoin::Complete;
+        }
+        self.update(|now| {
+            debug_assert!(now.is_joined(), "drop_join from {now:?}");
+            let next = now.without(JOINED | JOIN_WAKER);
+            if now.is_complete() {
+                (now, DropJoin::Complete)
+            } else if now.has_waker() {
+                (next, DropJoin::HasWaker)
+            } else {
+                // The task's own reference is left.
+                (next.without_ref(), DropJoin::Released)
+            }
+        })
+    }
+
+    #[inline]
     pub(crate) fn add_ref(&self) {
         let before = Snapshot(self.0.fetch_add(REF_ONE, Ordering::Relaxed));
         if before.0 > REFS_MAX {
@@ -338,12 +409,27 @@ impl State {
         }
     }
 
-    /// Says whether the reference was the last: the caller must free the task.
+    /// Adds a reference for somebody who has none, and only knows where tasks lie. `false` if there
+    /// is no task, or it is complete.
+    pub(crate) fn try_ref(&self) -> bool {
+        let add = |now| {
+            let is_there = Snapshot(now).refs() > 0 && !Snapshot(now).is_complete();
+            is_there.then_some(Snapshot(now).with_ref().0)
+        };
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Relaxed, add).is_ok()
+    }
+
+    /// Gives up a reference. Says whether it was the last: the caller must free the task.
     #[must_use]
-    pub(crate) fn drop_refs(&self, n: usize) -> bool {
-        let before = Snapshot(self.0.fetch_sub(n * REF_ONE, Ordering::AcqRel));
-        debug_assert!(before.refs() >= n, "drop_refs from {before:?}");
-        before.refs() == n
+    #[inline]
+    pub(crate) fn drop_ref(&self) -> bool {
+        let now = self.load();
+        if now.is_complete() && now.refs() == 1 {
+            return true;
+        }
+        let before = Snapshot(self.0.fetch_sub(REF_ONE, Ordering::AcqRel));
+        debug_assert!(before.refs() >= 1, "drop_ref from {before:?}");
+        before.refs() == 1
     }
 }
 
@@ -357,6 +443,8 @@ impl fmt::Debug for Snapshot {
             (STOPPED, "stopped"),
             (JOINED, "joined"),
             (JOIN_WAKER, "join waker"),
+            (RECALLED, "recalled"),
+            (RESTED, "rested"),
         ];
         let names = flags.iter().filter(|(flag, _)| self.has(*flag)).map(|(_, name)| name);
         f.debug_set().entries(names).entry(&format_args!("{} refs", self.refs())).finish()
@@ -365,40 +453,43 @@ impl fmt::Debug for Snapshot {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::State;
+    use super::{DropJoin, Finish, State};
 
     /// Walks a task through `steps` and compares what each said.
     #[track_caller]
     fn check(steps: &str, want: &str) {
-        let state = State::new();
+        let state = State::dead();
+        state.be_born();
         let said: Vec<String> = steps.split(' ').filter_map(|step| take(&state, step)).collect();
         assert_eq!(said.join(" "), want, "after {steps}: {:?}", state.load());
     }
 
     fn take(state: &State, step: &str) -> Option<String> {
+        let last = |is_last: bool| is_last.then(|| "last".into());
         match step {
             "wake" => Some(format!("{:?}", state.wake())),
             "wake_away" => Some(format!("{:?}", state.wake_and_release())),
             "start" => Some(format!("{:?}", state.start())),
-            "enlist" => Some(format!("{:?}", state.rest(true))),
-            "rest" => Some(format!("{:?}", state.rest(false))),
+            "rest" => Some(format!("{:?}", state.rest())),
             "abort" => Some(format!("{:?}", state.abort())),
             "stop" => Some(format!("{:?}", state.stop())),
             "offer" => Some(format!("{:?}", state.offer_waker())),
             "recall" => Some(format!("{:?}", state.recall_waker())),
-            "finish" => {
-                let finish = state.finish();
-                finish.has_waker.then(|| "wakes".into())
-            }
+            "find" => Some(format!("{}", state.try_ref())),
+            "finish" => match state.finish(state.load()).ok()? {
+                Finish::Released { has_waker: true, is_last: false } => Some("wakes".into()),
+                Finish::Released { is_last, .. } => last(is_last),
+                Finish::Kept => Some("keeps".into()),
+            },
             "ref" => {
                 state.add_ref();
                 None
             }
-            "unref" => state.drop_refs(1).then(|| "last".into()),
-            "unjoin" => {
-                let left = state.drop_join();
-                Some(format!("output={} waker={}", left.has_output, left.has_waker))
-            }
+            "unref" => last(state.drop_ref()),
+            "unjoin" => match state.drop_join() {
+                DropJoin::Released => None,
+                left => Some(format!("{left:?}")),
+            },
             _ => panic!("no step {step}"),
         }
     }
@@ -406,43 +497,69 @@ mod tests {
     #[test]
     fn a_wake_submits_only_an_idle_task() {
         check("wake", "Seen");
-        check("start enlist wake wake", "Poll Idle Submit Seen");
-        check("start wake enlist", "Poll Seen Again");
+        check("start rest wake wake", "Poll Idle Submit Seen");
+        check("start wake rest start", "Poll Seen Again Poll");
         check("start finish wake", "Poll TooLate");
-        check("start enlist ref wake_away start", "Poll Idle Submit Poll");
+        check("start rest ref wake_away start", "Poll Idle Submit Poll");
         check("start ref wake_away rest", "Poll Released Again");
+        check("start finish ref wake_away", "Poll Released");
+    }
+
+    #[test]
+    fn a_wake_that_comes_before_a_poll_is_not_one_more() {
+        check("wake start rest", "Seen Poll Idle");
+        check("start wake rest start rest", "Poll Seen Again Poll Idle");
     }
 
     #[test]
     fn a_doomed_task_runs_once_more() {
         check("abort start", "Seen Cancel(Cancelled)");
-        check("start abort enlist", "Poll Seen Cancel(Cancelled)");
-        check("start enlist abort abort wake", "Poll Idle Submit TooLate Seen");
-        check("start enlist stop start", "Poll Idle Submit Cancel(Shutdown)");
+        check("start abort rest", "Poll Seen Cancel(Cancelled)");
+        check("start rest abort abort wake", "Poll Idle Submit TooLate Seen");
+        check("start rest stop start", "Poll Idle Submit Cancel(Shutdown)");
         check("stop abort start", "Seen Seen Cancel(Cancelled)");
         check("start finish abort stop", "Poll TooLate TooLate");
     }
 
     #[test]
-    fn the_output_is_dropped_by_who_comes_last() {
-        check("unjoin start finish", "output=false waker=false Poll");
-        check("start finish unjoin", "Poll output=true waker=false");
-        check("offer unjoin", "Ok(()) output=false waker=true");
-        check("offer start finish unjoin", "Ok(()) Poll wakes output=true waker=false");
+    fn the_output_is_left_to_who_comes_last() {
+        check("unjoin start finish", "Poll last");
+        check("start finish unjoin", "Poll Complete");
+        check("offer unjoin", "Ok(()) HasWaker");
+        check("offer start finish unjoin", "Ok(()) Poll wakes Complete");
         check("start finish offer", "Poll Err(())");
-        check("offer recall offer start finish recall", "Ok(()) Ok(()) Ok(()) Poll wakes Err(())");
+        check("offer recall offer start finish recall", "Ok(()) Ok(()) Ok(()) Poll keeps Err(())");
     }
 
     #[test]
     fn the_last_reference_frees() {
-        check("start finish unref unref", "Poll last");
-        check("start enlist wake start finish unref unref unref", "Poll Idle Submit Poll last");
+        check("start finish unref", "Poll last");
+        check("start finish ref unref unref", "Poll last");
+        check("start rest wake start unjoin finish", "Poll Idle Submit Poll last");
+    }
+
+    #[test]
+    fn only_a_task_that_is_alive_is_found() {
+        check("find unjoin start finish unref find", "true Poll last false");
+        check("start finish find", "Poll false");
+        assert!(!State::dead().try_ref());
+    }
+
+    #[test]
+    fn a_finisher_that_has_seen_something_else_is_told() {
+        let state = State::dead();
+        state.be_born();
+        let _ = state.start();
+        let seen = state.load();
+        let _ = state.wake();
+        let now = state.finish(seen).expect_err("it was woken meanwhile");
+        assert!(state.finish(now).is_ok());
     }
 }
 
 #[cfg(all(test, loom))]
 mod model {
-    use super::{Rest, Start, State, Wake, WakeByValue};
+    use super::{DropJoin, Finish, Rest, Start, State, Wake, WakeByValue};
     use crate::sync::{AtomicUsize, Mutex, Ordering};
     use loom::cell::UnsafeCell;
     use loom::sync::Arc;
@@ -461,34 +578,28 @@ mod model {
         brought: [AtomicUsize; WAKERS],
         /// How often the queue has the task.
         queue: Mutex<usize>,
-        list: Mutex<List>,
         seen: Unmodelled<Seen>,
-    }
-
-    #[derive(Default)]
-    struct List {
-        has_task: bool,
-        is_closed: bool,
     }
 
     /// What happened, for the checks only.
     #[derive(Default)]
     struct Seen {
-        is_listed: bool,
         ends: usize,
         frees: usize,
     }
 
     impl World {
         fn new() -> Arc<World> {
-            Arc::new(World {
-                state: State::new(),
+            let world = World {
+                state: State::dead(),
                 inside: UnsafeCell::new(()),
                 brought: [AtomicUsize::new(0), AtomicUsize::new(0)],
                 queue: Mutex::new(1),
-                list: Mutex::default(),
                 seen: Unmodelled::default(),
-            })
+            };
+            world.inside.with_mut(|_| ());
+            world.state.be_born();
+            Arc::new(world)
         }
 
         /// Only who has a reference may look at the state.
@@ -507,8 +618,8 @@ mod model {
             std::mem::replace(&mut *self.queue.lock(), 0) > 0
         }
 
-        fn drop_refs(&self, n: usize) {
-            if self.state().drop_refs(n) {
+        fn drop_ref(&self) {
+            if self.state().drop_ref() {
                 self.free();
             }
         }
@@ -540,17 +651,7 @@ mod model {
                 return self.end();
             }
             self.inside.with_mut(|_| ());
-            let is_first = !self.seen.lock().unwrap().is_listed;
-            if is_first {
-                let mut list = self.list.lock();
-                if list.is_closed {
-                    drop(list);
-                    return self.end();
-                }
-                list.has_task = true;
-                self.seen.lock().unwrap().is_listed = true;
-            }
-            match self.state().rest(is_first) {
+            match self.state().rest() {
                 Rest::Idle => {}
                 Rest::Again => self.push(),
                 Rest::Cancel(_) => self.end(),
@@ -560,15 +661,21 @@ mod model {
         fn end(&self) {
             self.inside.with_mut(|_| ());
             self.seen.lock().unwrap().ends += 1;
-            let was_listed = std::mem::take(&mut self.list.lock().has_task);
-            let _ = self.state().finish();
-            self.drop_refs(if was_listed { 2 } else { 1 });
+            let mut seen = self.state().load();
+            loop {
+                match self.state().finish(seen) {
+                    Err(now) => seen = now,
+                    Ok(Finish::Released { is_last: true, .. }) => return self.free(),
+                    Ok(Finish::Released { is_last: false, .. }) => return,
+                    Ok(Finish::Kept) => unreachable!("nobody recalls a waker here"),
+                }
+            }
         }
 
         fn wake_by_ref(&self, waker: usize) {
             self.brought[waker].store(1, Ordering::Relaxed);
             self.submit(self.state().wake());
-            self.drop_refs(1);
+            self.drop_ref();
         }
 
         fn wake_by_value(&self, waker: usize) {
@@ -582,21 +689,19 @@ mod model {
 
         fn abort(&self) {
             self.submit(self.state().abort());
-            self.drop_refs(1);
+            self.drop_ref();
         }
 
-        fn abort_and_stop(&self) {
-            self.submit(self.state().abort());
-            self.stop();
-        }
-
+        /// As the end of a runtime does: it has no reference, and looks for tasks that have waited.
         fn stop(&self) {
-            let mut list = self.list.lock();
-            list.is_closed = true;
-            let stopped = if list.has_task { self.state().stop() } else { Wake::Seen };
-            drop(list);
+            // Memory of a task may be looked at at any time.
+            if !self.state.try_ref() {
+                return;
+            }
+            let stopped =
+                if self.state().load().is_listed() { self.state().stop() } else { Wake::Seen };
             self.submit(stopped);
-            self.drop_refs(1);
+            self.drop_ref();
         }
     }
 
@@ -606,12 +711,12 @@ mod model {
     }
 
     /// Lets two workers and two `others` loose on a task, whose future has been brought all but
-    /// `missing`. Each of the others has a reference; the handle is gone, so any may be the last.
-    fn check(others: [fn(&World); 2], missing: &'static [usize]) {
+    /// `missing`. So many `refs` are the others'; the handle is gone, so any may be the last.
+    fn check(others: [fn(&World); 2], refs: usize, missing: &'static [usize]) {
         loom::model(move || {
             let world = World::new();
-            others.iter().for_each(|_| world.state().add_ref());
-            world.drop_refs(1);
+            (0..refs).for_each(|_| world.state().add_ref());
+            assert_eq!(world.state().drop_join(), DropJoin::Released);
             for waker in (0..WAKERS).filter(|waker| !missing.contains(waker)) {
                 world.brought[waker].store(1, Ordering::Relaxed);
             }
@@ -623,61 +728,97 @@ mod model {
             while world.pop() {
                 world.run();
             }
+            // Whatever still waits is found when the last worker has left.
+            world.stop();
+            while world.pop() {
+                world.run();
+            }
             assert_eq!(world.seen.lock().unwrap().ends, 1, "how often it ended");
             assert_eq!(world.seen.lock().unwrap().frees, 1, "how often it was freed");
-            assert!(!world.list.lock().has_task);
         });
     }
 
     #[test]
     fn no_wake_is_lost() {
-        check([|world| world.wake_by_ref(0), |world| world.wake_by_value(1)], &[0, 1]);
+        loom::model(|| {
+            let world = World::new();
+            (0..WAKERS).for_each(|_| world.state().add_ref());
+            assert_eq!(world.state().drop_join(), DropJoin::Released);
+            let working = spawn(&world, World::work);
+            let others = [
+                spawn(&world, |world| world.wake_by_ref(0)),
+                spawn(&world, |world| world.wake_by_value(1)),
+            ];
+            world.work();
+            working.join().unwrap();
+            others.into_iter().for_each(|thread| thread.join().unwrap());
+            while world.pop() {
+                world.run();
+            }
+            assert_eq!(world.seen.lock().unwrap().ends, 1, "how often it ended");
+            assert_eq!(world.seen.lock().unwrap().frees, 1, "how often it was freed");
+        });
     }
 
     #[test]
     fn a_task_that_waits_for_ever_ends_once_when_it_is_aborted() {
-        check([|world| world.wake_by_value(0), World::abort], &[0, 1]);
+        check([|world| world.wake_by_value(0), World::abort], 2, &[0, 1]);
     }
 
     #[test]
     fn a_task_that_waits_for_ever_ends_once_with_its_runtime() {
-        check([|world| world.wake_by_value(0), World::stop], &[0, 1]);
+        check([|world| world.wake_by_value(0), World::stop], 1, &[0, 1]);
     }
 
     #[test]
     fn a_task_that_becomes_ready_while_it_is_aborted_and_stopped_ends_once() {
-        check([|world| world.wake_by_ref(0), World::abort_and_stop], &[0]);
+        check([|world| world.wake_by_ref(0), |world| { world.abort(); world.stop() }], 2, &[0]);
     }
 
-    /// The handle does as in `JoinRef::leave_waker`, twice, and goes.
+    /// The place of the waker holds which one it is, and who owns it may say so. Who finishes reads
+    /// it before it is sure, as `Inside::finish` does; the handle leaves a waker, leaves another,
+    /// and goes, as in `JoinRef`.
     #[test]
-    fn the_place_of_the_join_waker_is_touched_by_one_side_at_a_time() {
+    fn the_join_waker_is_woken_or_taken_back_by_one_side() {
         loom::model(|| {
-            let task = Arc::new((State::new(), UnsafeCell::new(())));
+            let task = Arc::new((State::dead(), AtomicUsize::new(0)));
+            task.0.be_born();
             let finishing = thread::spawn({
                 let task = task.clone();
                 move || {
-                    let _ = task.0.start();
-                    if task.0.finish().has_waker {
-                        task.1.with_mut(|_| ());
+                    let (state, place) = &*task;
+                    let _ = state.start();
+                    let mut seen = state.load();
+                    loop {
+                        let read = place.load(Ordering::Relaxed);
+                        match state.finish(seen) {
+                            Err(now) => seen = now,
+                            Ok(Finish::Released { has_waker, .. }) => {
+                                return if has_waker { read } else { 0 };
+                            }
+                            Ok(Finish::Kept) => return place.load(Ordering::Relaxed),
+                        }
                     }
                 }
             });
             let (state, place) = &*task;
-            for _ in 0..2 {
-                if state.has_waker() && state.recall_waker().is_err() {
+            // The waker that is with the task by now.
+            let mut left = 0;
+            for waker in [1, 2] {
+                if left != 0 && state.recall_waker().is_err() {
                     break;
                 }
-                place.with_mut(|_| ());
+                place.store(waker, Ordering::Relaxed);
                 if state.offer_waker().is_err() {
-                    place.with_mut(|_| ());
+                    left = 0;
                     break;
                 }
+                left = waker;
             }
-            if state.drop_join().has_waker {
-                place.with_mut(|_| ());
-            }
-            finishing.join().unwrap();
+            let dropped = state.drop_join();
+            let woken = finishing.join().unwrap();
+            let is_back = dropped == DropJoin::HasWaker;
+            assert_eq!(woken, if is_back { 0 } else { left }, "who was woken");
         });
     }
 }

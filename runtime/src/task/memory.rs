@@ -1,0 +1,68 @@
+//! Chooses where tasks lie: in the slab or, in a model, each in an allocation of its own.
+//!
+//! Each side must provide `Class` with `of(Layout) -> Option<Class>` and `of_nothing()`, `Slot`, `allocate(Class)`,
+//! which gives a block whose state is dead, `free`, `give_back`, and, to find tasks, `each_block`
+//! and `with_state`. The slab is not modelled as a whole, since it would hide what a model is
+//! about; its word has a model of its own.
+
+#[cfg(not(loom))]
+pub(crate) use crate::task::slab::{
+    Class, Slot, allocate, each_block, free, give_back, with_state,
+};
+#[cfg(loom)]
+pub(crate) use boxed::{Class, Slot, allocate, each_block, free, give_back, with_state};
+
+#[cfg(loom)]
+mod boxed {
+    #![allow(unsafe_code, reason = "island: where tasks lie in a model")]
+
+    use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+    use std::ptr::NonNull;
+
+    use crate::task::state::State;
+
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Class(Layout);
+
+    impl Class {
+        pub(crate) const fn of(layout: Layout) -> Option<Class> {
+            Some(Class(layout))
+        }
+
+        pub(crate) const fn of_nothing() -> Class {
+            Class(Layout::new::<()>())
+        }
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Slot;
+
+    pub(crate) fn allocate(class: Class) -> (NonNull<u8>, Slot) {
+        // SAFETY: a task is never empty.
+        let block = unsafe { alloc(class.0) };
+        let block = NonNull::new(block).unwrap_or_else(|| handle_alloc_error(class.0));
+        // SAFETY: a task is large enough for a state, and begins with it.
+        unsafe { block.cast::<State>().write(State::dead()) };
+        (block, Slot)
+    }
+
+    /// # Safety
+    /// - It came from `allocate` with this class, and is not used any more.
+    pub(crate) unsafe fn free(block: NonNull<u8>, _slot: Slot, class: Class) {
+        // SAFETY: `allocate` put it there.
+        unsafe { block.cast::<State>().drop_in_place() };
+        // SAFETY: the caller gives up what `allocate` gave.
+        unsafe { dealloc(block.as_ptr(), class.0) };
+    }
+
+    pub(crate) fn give_back() {}
+
+    pub(crate) fn each_block(_f: impl FnMut(NonNull<u8>, &State)) {}
+
+    pub(crate) fn with_state<R>(
+        _block: usize,
+        _f: impl FnOnce(NonNull<u8>, &State) -> R,
+    ) -> Option<R> {
+        None
+    }
+}
