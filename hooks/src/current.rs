@@ -67,6 +67,7 @@ per_thread! {
 struct Restore(*const Scope<'static>);
 
 impl Drop for Restore {
+    #[inline]
     fn drop(&mut self) {
         TOP.with(|top| top.set(self.0));
     }
@@ -115,19 +116,33 @@ pub(crate) struct Here<'a> {
     pub(crate) frame: &'a Frame,
 }
 
-/// Calls `f` with all that a new resource finds: it is asked for at once because that is done for
-/// every resource.
-#[inline]
-pub(crate) fn with_here<R>(f: impl FnOnce(Here<'_>) -> R) -> R {
-    with_top(|top| match top {
-        Some(&Scope { record, frame, trigger, ref entered }) if !has_entered(entered) => {
-            f(Here { record, trigger, frame })
+/// Something that is made of what it finds. A trait and not a closure, because only of a function
+/// with a name can be said that it is to be compiled into the place that calls it, as this should
+/// be: it is done for every resource.
+pub(crate) trait MadeHere: Sized {
+    type Made;
+
+    fn make(self, here: Here<'_>) -> Self::Made;
+}
+
+/// Lets something be made of what is here.
+#[inline(always)]
+pub(crate) fn make_here<M: MadeHere>(made: M) -> M::Made {
+    let top = TOP.with(Cell::get);
+    // SAFETY: as in `with_top`.
+    let top = unsafe { top.as_ref() };
+    // Held until it is made, which may drop the guard.
+    let entered;
+    let (record, trigger, frame) = match top {
+        Some(top) if !has_entered(&top.entered) => (top.record, top.trigger, top.frame),
+        _ => {
+            entered = innermost_entered(top);
+            let outer =
+                top.map_or((None, None, &EMPTY), |top| (top.record, top.trigger, top.frame));
+            (outer.0, outer.1, entered.as_ref().map_or(outer.2, |entered| &entered.frame))
         }
-        _ => with_frame(|frame| {
-            let record = top.and_then(|top| top.record);
-            f(Here { record, trigger: top.and_then(|top| top.trigger), frame })
-        }),
-    })
+    };
+    made.make(Here { record, trigger, frame })
 }
 
 /// Calls `f` with the record whose code is on the stack.
@@ -137,6 +152,7 @@ pub(crate) fn with_record<R>(f: impl FnOnce(Option<&Record>) -> R) -> R {
 }
 
 /// Says whether code of `record` is innermost on the stack.
+#[inline]
 pub(crate) fn is_running(record: &Record) -> bool {
     with_record(|current| current.is_some_and(|current| ptr::eq(current, record)))
 }
@@ -172,12 +188,17 @@ pub(crate) fn with_frame<R>(f: impl FnOnce(&Frame) -> R) -> R {
 }
 
 #[cold]
-fn with_entered_frame<R>(top: Option<&Scope<'_>>, f: impl FnOnce(&Frame) -> R) -> R {
-    let entered = match top {
+fn innermost_entered(top: Option<&Scope<'_>>) -> Option<Rc<EnteredFrame>> {
+    match top {
         Some(top) => peek(&top.entered),
+        // A thread that is ending has lost its base.
         None => BASE.try_with(peek).ok().flatten(),
-    };
-    match (entered, top) {
+    }
+}
+
+#[cold]
+fn with_entered_frame<R>(top: Option<&Scope<'_>>, f: impl FnOnce(&Frame) -> R) -> R {
+    match (innermost_entered(top), top) {
         // Held by `entered` while `f` runs, so that `f` may drop the guard.
         (Some(entered), _) => f(&entered.frame),
         (None, Some(top)) => f(top.frame),
@@ -257,6 +278,7 @@ struct Telling<'a> {
 struct Told(*const Telling<'static>);
 
 impl Drop for Told {
+    #[inline]
     fn drop(&mut self) {
         TELLING.with(|telling| telling.set(self.0));
     }
@@ -326,5 +348,5 @@ pub fn execution_async_resource<R>(f: impl FnOnce(Option<&Resource<'_>>) -> R) -
 /// assert_eq!(accepted.trigger_id(), Some(listener.id()));
 /// ```
 pub fn with_trigger<R>(trigger: AsyncId, f: impl FnOnce() -> R) -> R {
-    with_here(|here| run(here.record, here.frame, Some(trigger), f))
+    with_frame(|frame| with_record(|record| run(record, frame, Some(trigger), f)))
 }

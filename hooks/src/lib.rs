@@ -57,6 +57,7 @@ mod events; // the five events, as a set
 mod frame; // the context that travels
 mod record; // what is known about one resource
 mod current; // whose code is on this thread's stack
+mod birth; // how a record is made
 mod hook; // what listens
 mod filter; // to what it listens
 mod registry; // who listens now

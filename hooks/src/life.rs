@@ -13,21 +13,19 @@
 //! life.end(Reason::Completed);
 //! ```
 
-use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
 
-use crate::current::{self, Here};
+use crate::current;
 use crate::emit;
-use crate::filter::Newborn;
-use crate::frame::{Frame, Heir};
-use crate::id::{AsyncId, RuntimeId};
-use crate::kind::Kind;
+use crate::frame::Frame;
+use crate::id::AsyncId;
 use crate::reason::{Outcome, Reason};
-use crate::record::{FLOW_ROOT, OTHER_CREATOR, Record, SINGLE};
+use crate::record::Record;
 use crate::registry;
 use crate::resource::{Probe, Resource};
 
+pub use crate::birth::Birth;
 pub use crate::current::Entered;
 
 /// Lets go of what this thread remembers of the enabled hooks.
@@ -36,117 +34,6 @@ pub use crate::current::Entered;
 /// freed. The next emission on this thread takes a lock once.
 pub fn rest() {
     registry::rest();
-}
-
-/// What is said about a resource before it begins.
-#[must_use = "nothing is created before `Life::begin`"]
-#[derive(Debug)]
-pub struct Birth {
-    kind: Kind,
-    label: fn() -> &'static str,
-    location: &'static Location<'static>,
-    name: Option<Cow<'static, str>>,
-    trigger: Option<AsyncId>,
-    link: Option<AsyncId>,
-    runtime: Option<RuntimeId>,
-    context: Context,
-    is_flow_root: bool,
-    is_root: bool,
-    is_single: bool,
-}
-
-#[derive(Debug)]
-enum Context {
-    Inherit(Heir),
-    Given(Frame),
-}
-
-impl Birth {
-    /// Begins a description. `label` gives the name of the resource's code, if it gets no name.
-    #[track_caller]
-    #[inline]
-    pub fn new(kind: Kind, label: fn() -> &'static str) -> Birth {
-        Birth {
-            kind,
-            label,
-            location: Location::caller(),
-            name: None,
-            trigger: None,
-            link: None,
-            runtime: None,
-            context: Context::Inherit(Heir::of(kind)),
-            is_flow_root: kind == Kind::FLOW,
-            is_root: false,
-            is_single: false,
-        }
-    }
-
-    /// Says where it was made, if not where [`new`](Birth::new) was called.
-    pub fn location(mut self, location: &'static Location<'static>) -> Birth {
-        self.location = location;
-        self
-    }
-
-    /// Gives it a name.
-    pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Birth {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Says what caused it, if that is not what is running.
-    pub fn trigger(mut self, trigger: AsyncId) -> Birth {
-        self.trigger = Some(trigger);
-        self
-    }
-
-    /// Links it to a resource from which it does not descend.
-    pub fn link(mut self, link: AsyncId) -> Birth {
-        self.link = Some(link);
-        self
-    }
-
-    /// Says to which runtime it belongs, if not to that of what is running.
-    #[inline]
-    pub fn runtime(mut self, runtime: RuntimeId) -> Birth {
-        self.runtime = Some(runtime);
-        self
-    }
-
-    /// Gives it this context instead of what it would inherit.
-    pub fn frame(mut self, frame: Frame) -> Birth {
-        self.context = Context::Given(frame);
-        self
-    }
-
-    /// Lets it inherit as something that outlives the work that makes it, such as a listener.
-    pub fn recurring(mut self) -> Birth {
-        self.context = Context::Inherit(Heir::Recurring);
-        self
-    }
-
-    /// Says that its code runs on one thread at a time, which whoever runs it sees to: that makes
-    /// it cheaper to run. If two threads do run it at once, it may be told to have a result twice.
-    #[inline]
-    pub fn single(mut self) -> Birth {
-        self.is_single = true;
-        self
-    }
-
-    /// Declares it the beginning of a unit of work.
-    pub fn flow_root(mut self) -> Birth {
-        self.is_flow_root = true;
-        self
-    }
-
-    /// Makes it a root: with an empty context, no creator and no trigger, but a link to what is
-    /// running.
-    pub fn root(mut self) -> Birth {
-        self.link = self.link.or_else(current::execution_async_id);
-        self.context = Context::Given(Frame::empty());
-        self.is_flow_root = true;
-        self.is_root = true;
-        self
-    }
 }
 
 /// A resource that has begun and not ended.
@@ -168,9 +55,9 @@ impl Life {
     /// Creates the resource without emitting `init` yet, for one that has to be put in its place
     /// first. Until [`born`](Life::born) it is nobody: nothing that is done with it emits.
     #[must_use = "dropping a life ends it"]
-    #[inline]
+    #[inline(always)]
     pub fn unborn(birth: Birth) -> Life {
-        current::with_here(|here| Life { record: conceive(birth, here) })
+        Life { record: birth.conceive() }
     }
 
     /// Emits `init`, once. For who made it, before others know it.
@@ -312,98 +199,6 @@ fn resolve(record: &Record, outcome: Outcome) -> bool {
         }
     }
     is_first
-}
-
-/// Makes the record: who made it, what it takes over, which hooks follow it.
-///
-/// What is running is the creator, unless the birth is a root's.
-#[inline]
-fn conceive(birth: Birth, here: Here<'_>) -> Record {
-    let parent = here.record;
-    let mut record = Record::new(AsyncId::next(), birth.kind, birth.label, birth.location);
-    let creator = if birth.is_root { None } else { parent };
-    let creator_id = creator.map(|creator| creator.id);
-    let caused = if birth.is_root { None } else { here.trigger.or(creator_id) };
-    record.trigger = birth.trigger.or(caused);
-    // What is made by code of a runtime, and does not say otherwise, belongs to that runtime.
-    record.runtime = birth.runtime.or_else(|| parent.and_then(|parent| parent.runtime));
-    record.frame = match birth.context {
-        Context::Inherit(heir) => here.frame.inherit(heir),
-        Context::Given(frame) => frame,
-    };
-    let family = Family { parent, creator, is_flow_root: birth.is_flow_root };
-    let hidden = family.decide(&mut record);
-
-    // A root, too, leads back to what made it, by its link.
-    if let Some(parent) = parent {
-        parent.mark_parent();
-    }
-    let has_other_creator = creator_id != record.trigger;
-    if has_other_creator || birth.name.is_some() || birth.link.is_some() || hidden != 0 {
-        let creator = if has_other_creator { creator_id } else { None };
-        record.extend(birth.name, creator, birth.link, hidden);
-    }
-    let flag = |is_raised, flag| if is_raised { flag } else { 0 };
-    record.set_at_birth(
-        flag(birth.is_flow_root, FLOW_ROOT)
-            | flag(has_other_creator, OTHER_CREATOR)
-            | flag(birth.is_single, SINGLE),
-    );
-    record
-}
-
-/// What a newborn has from its ancestors.
-struct Family<'a> {
-    parent: Option<&'a Record>,
-    creator: Option<&'a Record>,
-    is_flow_root: bool,
-}
-
-impl Family<'_> {
-    /// Sets which hooks follow the record (R2 of the registry); returns from which it is hidden.
-    #[inline]
-    fn decide(&self, record: &mut Record) -> u32 {
-        if let Some(epoch) = registry::nobody_since() {
-            record.epoch = epoch;
-            return 0;
-        }
-        if !current::is_telling() && self.parent.is_none_or(|parent| parent.hidden() == 0) {
-            if let Some(digest) = registry::digest() {
-                if let Some(scope) = digest.scope(self.creator, self.is_flow_root) {
-                    (record.scope, record.epoch) = (scope, digest.epoch);
-                    return 0;
-                }
-            }
-        }
-        self.ask_hooks(record)
-    }
-
-    #[cold]
-    fn ask_hooks(&self, record: &mut Record) -> u32 {
-        let hooks = registry::hooks();
-        record.epoch = hooks.epoch;
-        let mut hidden = 0;
-        for hook in &hooks.hooks {
-            // Bits of a parent that is older than the hook speak of an earlier hook in its slot.
-            let known = |record: &&Record| record.epoch >= hook.epoch;
-            let inherited = self.parent.filter(known).map_or(0, Record::hidden);
-            if inherited & hook.bit() != 0 || current::is_called(hook.epoch) {
-                hidden |= hook.bit();
-                continue;
-            }
-            let creator = self.creator.filter(known);
-            let newborn = Newborn {
-                id: record.id,
-                creator: self.creator.map(|creator| creator.id),
-                is_flow_root: self.is_flow_root,
-                creator_is_followed: creator.map(|creator| creator.scope & hook.bit() != 0),
-            };
-            if hook.filter.follows(&newborn, hook.epoch) {
-                record.scope |= hook.bit();
-            }
-        }
-        hidden
-    }
 }
 
 #[cfg(all(test, loom))]

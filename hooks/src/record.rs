@@ -9,13 +9,13 @@
 //!
 //! | bit | flag            | set by                     | meaning                                   |
 //! |-----|-----------------|----------------------------|-------------------------------------------|
-//! | 0   | `OTHER_CREATOR` | [`Record::set_at_birth`]   | the creator stands in the extension       |
-//! | 1   | `FLOW_ROOT`     | [`Record::set_at_birth`]   | sampling hooks draw here                  |
+//! | 0   | `OTHER_CREATOR` | [`Flags::at_birth`]      | the creator stands in the extension       |
+//! | 1   | `FLOW_ROOT`     | [`Flags::at_birth`]      | sampling hooks draw here                  |
 //! | 2   | `BORN`          | [`Record::begin_once`]     | `init` is, or is being, emitted           |
 //! | 3   | `RESOLVED`      | [`Record::resolve_once`]   | `promise_resolve` is, or is being, emitted |
 //! | 4   | `PARENT`        | [`Record::mark_parent`]    | its code has created another resource     |
 //! | 5   | `ENDED`         | [`Record::end_once`]       | `destroy` is, or is being, emitted        |
-//! | 6   | `SINGLE`        | [`Record::set_at_birth`]   | its code runs on one thread at a time     |
+//! | 6   | `SINGLE`        | [`Flags::at_birth`]      | its code runs on one thread at a time     |
 //!
 //! No flag is ever cleared.
 //!
@@ -52,7 +52,17 @@ pub(crate) struct Record {
     pub(crate) epoch: u32,
     pub(crate) runtime: Option<RuntimeId>,
     pub(crate) kind: Kind,
-    flags: AtomicU16,
+    pub(crate) flags: Flags,
+}
+
+/// See the table above.
+pub(crate) struct Flags(AtomicU16);
+
+impl Flags {
+    #[inline(always)]
+    pub(crate) fn at_birth(flags: u16) -> Flags {
+        Flags(AtomicU16::new(flags))
+    }
 }
 
 // A task's header starts with one of these; it has one cache line.
@@ -104,32 +114,16 @@ impl Ext {
 }
 
 impl Record {
-    #[inline]
-    pub(crate) fn new(
-        id: AsyncId,
-        kind: Kind,
-        label: fn() -> &'static str,
-        location: &'static Location<'static>,
-    ) -> Record {
-        Record {
-            id,
-            trigger: None,
-            frame: Frame::empty(),
-            location,
-            label,
-            ext: OnceBox::new(),
-            scope: 0,
-            epoch: 0,
-            runtime: None,
-            kind,
-            flags: AtomicU16::new(0),
-        }
+    /// What most records have instead of an extension.
+    #[inline(always)]
+    pub(crate) fn no_ext() -> OnceBox<Ext> {
+        OnceBox::new()
     }
 
     /// Gives a new record what few have.
     #[cold]
     pub(crate) fn extend(
-        &mut self,
+        &self,
         name: Option<Cow<'static, str>>,
         creator: Option<AsyncId>,
         link: Option<AsyncId>,
@@ -159,7 +153,7 @@ impl Record {
 
     #[inline]
     pub(crate) fn has(&self, flag: u16) -> bool {
-        self.flags.load(Ordering::Relaxed) & flag != 0
+        self.flags.0.load(Ordering::Relaxed) & flag != 0
     }
 
     /// Says whether the caller has raised the flag.
@@ -171,17 +165,13 @@ impl Record {
     /// As [`raise`](Record::raise), for who is alone with the record.
     #[inline]
     fn raise_alone(&self, flag: u16) -> bool {
-        let now = self.flags.load(Ordering::Relaxed);
-        self.flags.store(now | flag, Ordering::Relaxed);
+        let now = self.flags.0.load(Ordering::Relaxed);
+        self.flags.0.store(now | flag, Ordering::Relaxed);
         now & flag == 0
     }
 
     fn raise_among_others(&self, flag: u16) -> bool {
-        self.flags.fetch_or(flag, Ordering::Relaxed) & flag == 0
-    }
-
-    pub(crate) fn set_at_birth(&mut self, flags: u16) {
-        self.flags = AtomicU16::new(flags);
+        self.flags.0.fetch_or(flag, Ordering::Relaxed) & flag == 0
     }
 
     /// Says whether the caller is the one to emit `promise_resolve`.

@@ -1,16 +1,28 @@
 //! Knows, per thread, which runtime is at hand, and whether the thread is one of its workers.
+//!
+//! # Invariants
+//! I1. `WORKER` is null or points to the worker of an [`EnterWorker`] that lives further down this
+//!     thread's own stack, and with it the worker. Whoever reads the pointer runs above, so the
+//!     worker is alive until the reader returns.
+
+#![allow(unsafe_code, reason = "island: a thread-local pointer into the stack")]
 
 use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::ptr;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use crate::handle::Handle;
+use crate::handle::{Handle, TryCurrentError};
 use crate::hooks::RuntimeId;
-use crate::scheduler::Worker;
+use crate::scheduler::{Shared, Worker};
 
 thread_local! {
     /// Counted within the thread, so that looking at it counts nothing that others count too.
     static HANDLE: RefCell<Option<Rc<Handle>>> = const { RefCell::new(None) };
-    static WORKER: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
+    /// The number of the runtime in `HANDLE`.
+    static CURRENT: Cell<Option<RuntimeId>> = const { Cell::new(None) };
+    static WORKER: Cell<*const Worker> = const { Cell::new(ptr::null()) };
     /// The runtime for whose blocking pool this thread works.
     static POOL_OF: Cell<Option<RuntimeId>> = const { Cell::new(None) };
     /// How many levels of `block_on`, or of a worker's loop, are on the stack.
@@ -24,12 +36,14 @@ pub(crate) struct EnterHandle {
 }
 
 pub(crate) fn handle(handle: Handle) -> EnterHandle {
+    CURRENT.set(Some(handle.id()));
     EnterHandle { outer: HANDLE.with(|current| current.borrow_mut().replace(Rc::new(handle))) }
 }
 
 impl Drop for EnterHandle {
     fn drop(&mut self) {
         let outer = self.outer.take();
+        CURRENT.set(outer.as_ref().map(|outer| outer.id()));
         let left = HANDLE.try_with(|current| std::mem::replace(&mut *current.borrow_mut(), outer));
         // The last handle frees a runtime: not while it is borrowed.
         drop(left);
@@ -37,42 +51,59 @@ impl Drop for EnterHandle {
 }
 
 /// Returns the runtime that is current, if there is one.
-#[inline]
 pub(crate) fn current() -> Option<Rc<Handle>> {
     HANDLE.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
+/// Calls `f` with the runtime that is current.
+///
+/// # Panics
+/// If there is none.
+#[inline]
+#[track_caller]
+pub(crate) fn with_current<R>(f: impl FnOnce(&Arc<Shared>) -> R) -> R {
+    // SAFETY: by I1, the worker outlives this call.
+    let worker = unsafe { WORKER.get().as_ref() };
+    let held;
+    let shared = match worker {
+        Some(worker) if CURRENT.get() == Some(worker.runtime()) => worker.shared(),
+        _ => {
+            held = current();
+            match &held {
+                Some(handle) => handle.shared(),
+                None => panic!("{}", TryCurrentError::new()),
+            }
+        }
+    };
+    f(shared)
+}
+
 /// Makes this thread a worker, until it is dropped.
 #[must_use = "the thread is a worker until the guard is dropped"]
-pub(crate) struct EnterWorker {
-    outer: Option<Rc<Worker>>,
+pub(crate) struct EnterWorker<'a> {
+    outer: *const Worker,
+    worker: PhantomData<&'a Worker>,
 }
 
-pub(crate) fn worker(worker: Rc<Worker>) -> EnterWorker {
-    EnterWorker { outer: WORKER.with(|current| current.borrow_mut().replace(worker)) }
+/// Runs `f` with this thread a worker.
+pub(crate) fn worker<R>(worker: &Worker, f: impl FnOnce() -> R) -> R {
+    let outer = WORKER.replace(worker);
+    // Restored also on unwind: I1.
+    let _entered = EnterWorker { outer, worker: PhantomData };
+    f()
 }
 
-impl Drop for EnterWorker {
+impl Drop for EnterWorker<'_> {
     fn drop(&mut self) {
-        let outer = self.outer.take();
-        let left = WORKER.try_with(|current| std::mem::replace(&mut *current.borrow_mut(), outer));
-        drop(left);
+        WORKER.set(self.outer);
     }
 }
 
-/// Calls `f` with the worker that this thread is, if it is one. `f` calls no foreign code.
+/// Calls `f` with the worker that this thread is, if it is one.
 #[inline]
 pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
-    let mut f = Some(f);
-    let done = WORKER.try_with(|current| {
-        let current = current.borrow();
-        f.take().map(|f| f(current.as_deref()))
-    });
-    match (done, f) {
-        (Ok(Some(result)), _) => result,
-        (_, Some(f)) => f(None),
-        (_, None) => unreachable!("f is called in one of the two places"),
-    }
+    // SAFETY: by I1, the worker outlives this call.
+    f(unsafe { WORKER.get().as_ref() })
 }
 
 /// Says that this thread works for the blocking pool of a runtime, for the rest of its life.

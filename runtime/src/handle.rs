@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::enter;
@@ -23,6 +22,12 @@ pub struct Handle {
 /// There is no runtime here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TryCurrentError(());
+
+impl TryCurrentError {
+    pub(crate) fn new() -> TryCurrentError {
+        TryCurrentError(())
+    }
+}
 
 impl fmt::Display for TryCurrentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,15 +72,6 @@ impl Handle {
         match Handle::try_current() {
             Ok(handle) => handle,
             Err(error) => panic!("{error}"),
-        }
-    }
-
-    /// Returns what [`current`](Handle::current) does, without counting the runtime once more.
-    #[track_caller]
-    pub(crate) fn here() -> Rc<Handle> {
-        match enter::current() {
-            Some(handle) => handle,
-            None => panic!("{}", TryCurrentError(())),
         }
     }
 

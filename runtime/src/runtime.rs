@@ -6,7 +6,6 @@ use std::future::Future;
 use std::io;
 use std::panic::{self, AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -261,7 +260,7 @@ fn start_worker(
         let _handle = enter::handle(Handle::new(theirs.clone()));
         theirs.config.thread_starts();
         if let Some(worker) = worker.lock().take() {
-            Rc::new(worker).run();
+            worker.run();
         }
         theirs.config.thread_stops();
         drop(kept);
@@ -447,7 +446,7 @@ impl Core {
 
     fn borrow(&self) -> Option<Borrowed<'_>> {
         let worker = self.worker.lock().take()?;
-        Some(Borrowed { core: self, worker: Some(Rc::new(*worker)) })
+        Some(Borrowed { core: self, worker: Some(worker) })
     }
 
     /// Cancels all tasks, on this thread.
@@ -462,29 +461,31 @@ impl Core {
 /// The worker of a current-thread runtime, given back when this is dropped.
 struct Borrowed<'a> {
     core: &'a Core,
-    worker: Option<Rc<Worker>>,
+    worker: Option<Box<Worker>>,
 }
 
 impl Borrowed<'_> {
     fn run_until<R>(&self, root: impl FnMut() -> Poll<R>) -> R {
         let Some(worker) = &self.worker else { unreachable!("it is given back by drop only") };
-        let _worker = enter::worker(worker.clone());
-        let _async = enter::asynchronous();
-        worker.run_until(root)
+        enter::worker(worker, || {
+            let _async = enter::asynchronous();
+            worker.run_until(root)
+        })
     }
 
     fn drain_runtime(&self) {
         let Some(worker) = &self.worker else { return };
-        let _worker = enter::worker(worker.clone());
-        let _async = enter::asynchronous();
-        worker.drain_runtime();
+        enter::worker(worker, || {
+            let _async = enter::asynchronous();
+            worker.drain_runtime();
+        });
     }
 }
 
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
-        if let Some(Ok(worker)) = self.worker.take().map(Rc::try_unwrap) {
-            *self.core.worker.lock() = Some(Box::new(worker));
+        if let Some(worker) = self.worker.take() {
+            *self.core.worker.lock() = Some(worker);
         }
         let waiting = std::mem::take(&mut *self.core.waiting.lock());
         for waker in waiting {

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::blocking::{Job, Pool};
-use crate::handle::Handle;
+use crate::enter;
 use crate::hooks::Kind;
 use crate::hooks::life::Birth;
 use crate::scheduler::Shared;
@@ -39,7 +39,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    spawn_on(Handle::here().shared(), birth::<F>(), future)
+    let birth = birth::<F>();
+    enter::with_current(|shared| spawn_on(shared, birth, future))
 }
 
 /// Spawns a task that descends from nobody: it starts with an empty context, without creator and
@@ -59,7 +60,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    spawn_on(Handle::here().shared(), birth::<F>().root(), future)
+    let birth = birth::<F>().root();
+    enter::with_current(|shared| spawn_on(shared, birth, future))
 }
 
 /// Runs a closure that blocks on a thread where it may.
@@ -93,7 +95,8 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    spawn_blocking_on(Handle::here().shared(), blocking_birth::<F>(), closure)
+    let birth = blocking_birth::<F>();
+    enter::with_current(|shared| spawn_blocking_on(shared, birth, closure))
 }
 
 #[track_caller]
@@ -108,7 +111,7 @@ pub(crate) fn blocking_birth<F>() -> Birth {
 }
 
 /// The one way a task comes into being: it is allocated, `init` is emitted, a queue gets it.
-#[inline]
+#[inline(always)]
 pub(crate) fn spawn_on<F>(shared: &Arc<Shared>, birth: Birth, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -129,7 +132,8 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    let (newborn, join) = cell::allocate(Job::new(closure), birth, shared.id(), Place::BlockingPool);
+    let (newborn, join) =
+        cell::allocate(Job::new(closure), birth, shared.id(), Place::BlockingPool);
     let id = newborn.id();
     Pool::push(shared, newborn.born());
     JoinHandle::new(id, join)

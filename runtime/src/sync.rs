@@ -6,8 +6,8 @@
 //! done), `MutexGuard` and `Condvar`. Statics stay on std: loom's atomics cannot be made in a constant.
 
 pub(crate) use imp::{
-    AtomicBool, AtomicIsize, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard,
-    Ordering, fence,
+    AtomicBool, AtomicIsize, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Condvar,
+    Mutex, MutexGuard, Ordering, fence,
 };
 
 #[cfg(not(loom))]
@@ -17,7 +17,8 @@ mod imp {
 
     pub(crate) use std::sync::MutexGuard;
     pub(crate) use std::sync::atomic::{
-        AtomicBool, AtomicIsize, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicIsize, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+        fence,
     };
 
     #[derive(Default)]
@@ -81,7 +82,8 @@ mod imp {
 
     pub(crate) use loom::sync::MutexGuard;
     pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicIsize, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicIsize, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+        fence,
     };
 
     #[derive(Default)]

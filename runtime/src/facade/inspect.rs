@@ -25,5 +25,5 @@ use crate::handle::Handle;
 #[track_caller]
 #[must_use]
 pub fn tree() -> Tree {
-    tree_of(Handle::here().id())
+    tree_of(Handle::current().id())
 }

@@ -60,7 +60,7 @@ impl TcpListener {
     /// Outside a runtime.
     #[track_caller]
     pub fn bind(addresses: impl ToSocketAddrs) -> Ready<io::Result<TcpListener>> {
-        ready(TcpListener::bind_now(addresses, &Handle::here(), Location::caller()))
+        ready(TcpListener::bind_now(addresses, &Handle::current(), Location::caller()))
     }
 
     fn bind_now(

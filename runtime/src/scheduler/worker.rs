@@ -5,7 +5,6 @@
 //! [`Worker::run_until`].
 
 use std::cell::Cell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -22,10 +21,14 @@ use crate::task::cell::Runnable;
 use crate::task::poll;
 
 pub(crate) struct Worker {
+    runtime: RuntimeId,
     shared: Arc<Shared>,
     index: usize,
     local: Local,
+    /// Counts how often it has looked for a task, and when it is to look elsewhere first.
     tick: Cell<u32>,
+    next_glance: Cell<u32>,
+    next_inject: Cell<u32>,
     /// A turn of the driver is making tasks ready: they go behind each other, not into the slot,
     /// and others are woken for them once, at the end.
     is_dispatching: Cell<bool>,
@@ -42,10 +45,13 @@ impl Worker {
         #[allow(clippy::cast_possible_truncation, reason = "any number will do")]
         let random = Cell::new(0x9e37_79b9 ^ (index as u32 + 1));
         Worker {
+            runtime: shared.id(),
             shared,
             index,
             local,
             tick: Cell::new(0),
+            next_glance: Cell::new(0),
+            next_inject: Cell::new(0),
             is_dispatching: Cell::new(false),
             unannounced: Cell::new(0),
             random,
@@ -57,8 +63,19 @@ impl Worker {
         self.index
     }
 
+    #[inline]
+    pub(crate) fn runtime(&self) -> RuntimeId {
+        self.runtime
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    #[inline]
     pub(crate) fn serves(&self, runtime: RuntimeId) -> bool {
-        self.shared.id() == runtime
+        self.runtime == runtime
     }
 
     fn remote(&self) -> &Remote {
@@ -66,8 +83,11 @@ impl Worker {
     }
 
     /// Runs tasks until the runtime ends.
-    pub(crate) fn run(self: Rc<Self>) {
-        let _worker = enter::worker(self.clone());
+    pub(crate) fn run(&self) {
+        enter::worker(self, || self.run_here());
+    }
+
+    fn run_here(&self) {
         let _async = enter::asynchronous();
         let mut searching = None;
         while !self.shared.ending.has_begun() {
@@ -91,13 +111,14 @@ impl Worker {
 
     /// Takes the task to run next from its own queue, or from the injector.
     fn next(&self) -> Option<Runnable> {
-        let config = &self.shared.config;
-        let tick = self.tick.get().wrapping_add(1);
-        self.tick.set(tick);
-        if tick % config.event_interval_ticks == 0 {
+        let tick = self.tick.get();
+        self.tick.set(tick.wrapping_add(1));
+        if tick == self.next_glance.get() {
+            self.next_glance.set(tick.wrapping_add(self.shared.config.event_interval_ticks));
             self.glance();
         }
-        if tick % config.inject_interval_ticks == 0 {
+        if tick == self.next_inject.get() {
+            self.next_inject.set(tick.wrapping_add(self.shared.config.inject_interval_ticks));
             if let Some(task) = self.shared.inject.pop(self.index) {
                 return Some(task);
             }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::panic::Location;
 
+use crate::enter;
 use crate::handle::Handle;
 use crate::hooks::life::Birth;
 use crate::hooks::{AsyncId, Frame};
@@ -77,7 +78,7 @@ impl Builder {
         F::Output: Send + 'static,
     {
         let birth = self.say(spawn::birth::<F>().location(Location::caller()));
-        spawn_on(Handle::here().shared(), birth, future)
+        enter::with_current(|shared| spawn_on(shared, birth, future))
     }
 
     /// Spawns the task on a runtime.
@@ -102,7 +103,7 @@ impl Builder {
         R: Send + 'static,
     {
         let birth = self.say(spawn::blocking_birth::<F>().location(Location::caller()));
-        spawn_blocking_on(Handle::here().shared(), birth, closure)
+        enter::with_current(|shared| spawn_blocking_on(shared, birth, closure))
     }
 
     fn say(self, mut birth: Birth) -> Birth {

@@ -143,7 +143,7 @@ const fn class_of<F: Future>() -> Option<Class> {
 pub(crate) struct Newborn(NonNull<Header>);
 
 /// Makes a task that is not born yet, and the handle for its output.
-#[inline]
+#[inline(always)]
 pub(crate) fn allocate<F: Future>(
     future: F,
     birth: Birth,
@@ -158,7 +158,7 @@ pub(crate) fn allocate<F: Future>(
     }
 }
 
-#[inline]
+#[inline(always)]
 fn allocate_here<F: Future>(
     future: F,
     birth: Birth,
@@ -386,12 +386,12 @@ impl Drop for TaskRef {
 fn free(header: NonNull<Header>) {
     // SAFETY: by I2 nobody frees the cell before this thread, which gave up the last reference.
     let body = unsafe { &header.as_ref().body };
-    let (class, slot) = (body.vtable.class, body.slot);
+    let slot = body.slot;
     let life = body.life.get();
     // SAFETY: nobody else has a pointer to the task, and it is not used any more.
     unsafe { ptr::drop_in_place(life) };
     // SAFETY: it is the block that the task was given, and nobody uses it any more.
-    unsafe { memory::free(header.cast(), slot, class) };
+    unsafe { memory::free(header.cast(), slot) };
 }
 
 /// The right of a join handle: to the output, once, and to the join waker.

@@ -35,7 +35,7 @@ mod boxed {
     }
 
     #[derive(Clone, Copy, Debug)]
-    pub(crate) struct Slot;
+    pub(crate) struct Slot(Layout);
 
     pub(crate) fn allocate(class: Class) -> (NonNull<u8>, Slot) {
         // SAFETY: a task is never empty.
@@ -43,16 +43,16 @@ mod boxed {
         let block = NonNull::new(block).unwrap_or_else(|| handle_alloc_error(class.0));
         // SAFETY: a task is large enough for a state, and begins with it.
         unsafe { block.cast::<State>().write(State::dead()) };
-        (block, Slot)
+        (block, Slot(class.0))
     }
 
     /// # Safety
-    /// - It came from `allocate` with this class, and is not used any more.
-    pub(crate) unsafe fn free(block: NonNull<u8>, _slot: Slot, class: Class) {
+    /// - It came from `allocate` with this slot, and is not used any more.
+    pub(crate) unsafe fn free(block: NonNull<u8>, slot: Slot) {
         // SAFETY: `allocate` put it there.
         unsafe { block.cast::<State>().drop_in_place() };
         // SAFETY: the caller gives up what `allocate` gave.
-        unsafe { dealloc(block.as_ptr(), class.0) };
+        unsafe { dealloc(block.as_ptr(), slot.0) };
     }
 
     pub(crate) fn give_back() {}

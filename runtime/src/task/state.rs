@@ -61,15 +61,8 @@ const JOINED: usize = 1 << 5;
 const JOIN_WAKER: usize = 1 << 6;
 const RECALLED: usize = 1 << 7;
 const RESTED: usize = 1 << 8;
-const FLAGS: usize = QUEUED
-    | RUNNING
-    | COMPLETE
-    | ABORTED
-    | STOPPED
-    | JOINED
-    | JOIN_WAKER
-    | RECALLED
-    | RESTED;
+const FLAGS: usize =
+    QUEUED | RUNNING | COMPLETE | ABORTED | STOPPED | JOINED | JOIN_WAKER | RECALLED | RESTED;
 const REF_ONE: usize = 1 << 9;
 
 // The flags are distinct, and share no bit with the count.
@@ -772,7 +765,17 @@ mod model {
 
     #[test]
     fn a_task_that_becomes_ready_while_it_is_aborted_and_stopped_ends_once() {
-        check([|world| world.wake_by_ref(0), |world| { world.abort(); world.stop() }], 2, &[0]);
+        check(
+            [
+                |world| world.wake_by_ref(0),
+                |world| {
+                    world.abort();
+                    world.stop()
+                },
+            ],
+            2,
+            &[0],
+        );
     }
 
     /// The place of the waker holds which one it is, and who owns it may say so. Who finishes reads

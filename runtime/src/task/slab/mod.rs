@@ -11,10 +11,10 @@
 //!
 //! # Invariants
 //! P1. A block belongs to a task, or is in the page's `free` chain, or in the chain of its word, or
-//!     was never handed out (its index is `fresh` or above). Who it belongs to may write to it; but
+//!     was never handed out (it is at `fresh` or behind). Who it belongs to may write to it; but
 //!     once `fresh` has passed it, its state is only touched as an atomic.
 //! P2. `free` and `fresh` belong to the owner. A page without an owner has nothing in `free`, and
-//!     its `fresh` is its capacity.
+//!     its `fresh` is at its end.
 //! P3. A page with an owner is in `current` of the owner's heap, but for the time of one call.
 //! P4. A page without an owner is in the list of its class, and is taken out under the lock before
 //!     it gets an owner for longer than that, or its memory goes.
@@ -90,6 +90,11 @@ impl Class {
         self.0 as usize
     }
 
+    /// Returns how far one block is from the next, in the units of a [`Slot`].
+    const fn step(self) -> u16 {
+        (self.block_bytes() / FINE_STEP_BYTES) as u16
+    }
+
     const fn block_bytes(self) -> usize {
         match self.index().checked_sub(FINE_CLASSES) {
             None => (self.index() + 1) * FINE_STEP_BYTES,
@@ -98,9 +103,20 @@ impl Class {
     }
 }
 
-/// Which block of its page a task has.
+/// Where a block lies in its page, in units of [`FINE_STEP_BYTES`] from the page's beginning: so that
+/// the page is found without knowing how large its blocks are. Chains are made of these.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slot(u16);
+
+impl Slot {
+    /// The place of the first block.
+    const FIRST: u16 = (HEAD_BYTES / FINE_STEP_BYTES) as u16;
+
+    #[inline]
+    const fn bytes(self) -> usize {
+        self.0 as usize * FINE_STEP_BYTES
+    }
+}
 
 /// The head of a page; the blocks lie behind it.
 #[repr(C)]
@@ -109,9 +125,10 @@ struct Head {
     word: Word,
     apart: [u64; 7],
     free: Cell<Chain>,
-    /// How many blocks were ever handed out. Release pairs with the Acquire of who looks for
-    /// tasks: they find a state in each block below.
+    /// Where the first block is that was never handed out. Release pairs with the Acquire of who
+    /// looks for tasks: they find a state in each block before it.
     fresh: AtomicU16,
+    /// How many blocks there are.
     capacity: u16,
     class: Class,
     bytes: u32,
@@ -123,7 +140,9 @@ struct Head {
 const HEAD_BYTES: usize = 128;
 const PAGE_ALIGN: usize = 64;
 const _: () = assert!(size_of::<Head>() <= HEAD_BYTES && offset_of!(Head, free) == PAGE_ALIGN);
+// Slots fit, and so does the length of a chain of all blocks.
 const _: () = assert!(PAGE_MAX_BYTES / FINE_STEP_BYTES < u16::MAX as usize);
+const _: () = assert!(HEAD_BYTES % FINE_STEP_BYTES == 0);
 
 /// A pointer to a page, which the holder knows to be there.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -144,7 +163,7 @@ impl Page {
             word: Word::new(owner),
             apart: [0; 7],
             free: Cell::new(Chain::default()),
-            fresh: AtomicU16::new(0),
+            fresh: AtomicU16::new(Slot::FIRST),
             capacity: capacity as u16,
             class,
             bytes: bytes as u32,
@@ -176,94 +195,87 @@ impl Page {
     }
 
     /// Finds the page of a block.
-    fn of(block: NonNull<u8>, slot: Slot, class: Class) -> Page {
-        let offset = HEAD_BYTES + usize::from(slot.0) * class.block_bytes();
-        // SAFETY: the block lies so far behind the head of its page.
-        Page(unsafe { block.byte_sub(offset) }.cast())
+    #[inline]
+    fn of(block: NonNull<u8>, slot: Slot) -> Page {
+        // SAFETY: the block lies so far behind the beginning of its page.
+        Page(unsafe { block.byte_sub(slot.bytes()) }.cast())
     }
 
+    #[inline]
     fn head(&self) -> &Head {
         // SAFETY: the holder knows that the page is there, and nobody has its head mutably.
         unsafe { self.0.as_ref() }
     }
 
-    fn block(self, index: u16) -> NonNull<u8> {
-        let offset = HEAD_BYTES + usize::from(index) * self.head().class.block_bytes();
-        // SAFETY: the index is below the capacity, so the block is within the page.
-        unsafe { self.0.cast::<u8>().byte_add(offset) }
-    }
-
-    /// Returns the state in a block below `fresh`.
-    fn state(&self, index: u16) -> &State {
-        // SAFETY: by P1 a state is at its beginning, which nobody touches but as an atomic.
-        unsafe { self.block(index).cast::<State>().as_ref() }
-    }
-
-    /// Returns where a block says which one is behind it in a chain.
-    fn link_of(self, index: u16) -> NonNull<u16> {
-        // SAFETY: it is within the block, which is larger than a state.
-        unsafe { self.block(index).byte_add(size_of::<State>()) }.cast()
-    }
-
-    /// Lets a block that the caller has say which one is behind it in a chain.
-    fn link(self, index: u16, behind: u16) {
-        // SAFETY: by P1 the block is the caller's.
-        unsafe { self.link_of(index).write(behind) };
-    }
-
-    /// Reads which block is behind one that the caller has.
-    fn behind(self, index: u16) -> u16 {
-        // SAFETY: by P1 the block is the caller's, and `link` was called when it came into a chain.
-        unsafe { self.link_of(index).read() }
-    }
-
-    /// Takes a block, for the owner.
     #[inline]
-    fn take(self) -> Option<(NonNull<u8>, Slot)> {
+    fn block(self, slot: Slot) -> NonNull<u8> {
+        // SAFETY: there is a block of this page.
+        unsafe { self.0.cast::<u8>().byte_add(slot.bytes()) }
+    }
+
+    /// Returns the state in a block before `fresh`.
+    fn state(&self, slot: Slot) -> &State {
+        // SAFETY: by P1 a state is at its beginning, which nobody touches but as an atomic.
+        unsafe { self.block(slot).cast::<State>().as_ref() }
+    }
+
+    /// Lists the blocks that were ever handed out.
+    fn slots(&self) -> impl Iterator<Item = Slot> {
+        let fresh = self.head().fresh.load(Ordering::Acquire);
+        (Slot::FIRST..fresh).step_by(self.head().class.step().into()).map(Slot)
+    }
+
+    /// Takes a block that came back, for the owner.
+    #[inline]
+    fn take_back(self) -> Option<(NonNull<u8>, Slot)> {
         let free = self.head().free.get();
         if free.len == 0 {
-            return self.take_fresh();
+            return None;
         }
-        self.head().free.set(Chain { head: self.behind(free.head), len: free.len - 1 });
-        Some((self.block(free.head), Slot(free.head)))
+        let block = self.block(Slot(free.head));
+        self.head().free.set(Chain { head: behind(block), len: free.len - 1 });
+        Some((block, Slot(free.head)))
     }
 
     fn take_fresh(self) -> Option<(NonNull<u8>, Slot)> {
         let head = self.head();
-        let index = head.fresh.load(Ordering::Relaxed);
-        if index == head.capacity {
+        let slot = Slot(head.fresh.load(Ordering::Relaxed));
+        if slot.0 == Slot::FIRST + head.capacity * head.class.step() {
             return None;
         }
-        let block = self.block(index);
+        let block = self.block(slot);
         // SAFETY: by P1 nobody looks at the block yet.
         unsafe { block.cast::<State>().write(State::dead()) };
-        head.fresh.store(index + 1, Ordering::Release);
-        Some((block, Slot(index)))
+        head.fresh.store(slot.0 + head.class.step(), Ordering::Release);
+        Some((block, slot))
     }
 
     /// Takes a block back, for the owner.
     #[inline]
-    fn put(self, slot: Slot) {
+    fn put(self, block: NonNull<u8>, slot: Slot) {
         let free = self.head().free.get();
-        self.link(slot.0, free.head);
+        link(block, free.head);
         self.head().free.set(Chain { head: slot.0, len: free.len + 1 });
     }
 
     /// Takes what others have freed, for the owner. Says whether that was anything.
     fn collect(self, owner: Owner) -> bool {
         let back = self.head().word.collect(owner);
-        let mut index = back.head;
+        let mut slot = Slot(back.head);
         for _ in 0..back.len {
-            let behind = self.behind(index);
-            self.put(Slot(index));
-            index = behind;
+            let block = self.block(slot);
+            let next = Slot(behind(block));
+            self.put(block, slot);
+            slot = next;
         }
         back.len > 0
     }
 
     /// Says whether no block belongs to a task, as the owner knows.
     fn is_empty(&self) -> bool {
-        self.head().free.get().len == self.head().fresh.load(Ordering::Relaxed)
+        let head = self.head();
+        let fresh = head.fresh.load(Ordering::Relaxed);
+        fresh == Slot::FIRST + head.free.get().len * head.class.step()
     }
 
     /// Lets go of a page, for its owner, with what is in `free`. If something has come back
@@ -289,8 +301,8 @@ impl Page {
             if self.is_empty() {
                 return self.end();
             }
-            while let Some((_, slot)) = self.take_fresh() {
-                self.put(slot);
+            while let Some((block, slot)) = self.take_fresh() {
+                self.put(block, slot);
             }
             if self.detach(owner).is_ok() {
                 return;
@@ -325,6 +337,27 @@ impl Page {
     fn address(self) -> usize {
         self.0.addr().get()
     }
+}
+
+/// Returns where a block says which one is behind it in a chain.
+#[inline]
+fn link_of(block: NonNull<u8>) -> NonNull<u16> {
+    // SAFETY: it is within the block, which is larger than a state.
+    unsafe { block.byte_add(size_of::<State>()) }.cast()
+}
+
+/// Lets a block that the caller has say which one is behind it in a chain.
+#[inline]
+fn link(block: NonNull<u8>, behind: u16) {
+    // SAFETY: by P1 the block is the caller's.
+    unsafe { link_of(block).write(behind) };
+}
+
+/// Reads which block is behind one that the caller has.
+#[inline]
+fn behind(block: NonNull<u8>) -> u16 {
+    // SAFETY: by P1 the block is the caller's, and `link` was called when it came into a chain.
+    unsafe { link_of(block).read() }
 }
 
 /// What is known of a page to those who look for tasks.
@@ -397,6 +430,7 @@ impl List {
 
 /// The pages of one thread.
 struct Heap {
+    /// `None` before the first page, and when the thread is ending.
     owner: Cell<Option<Owner>>,
     current: [Cell<Option<Page>>; CLASSES],
     /// How large the next page of each class will be, in multiples of [`PAGE_MIN_BYTES`].
@@ -404,6 +438,7 @@ struct Heap {
 }
 
 thread_local! {
+    /// Without a destructor, of which each use would have to know whether it has run.
     static HEAP: Heap = const {
         Heap {
             owner: Cell::new(None),
@@ -411,33 +446,48 @@ thread_local! {
             next_size: [const { Cell::new(1) }; CLASSES],
         }
     };
+    /// Gives up the thread's pages when it ends.
+    static GIVE_UP: GiveUp = const { GiveUp };
+}
+
+struct GiveUp;
+
+impl Drop for GiveUp {
+    fn drop(&mut self) {
+        HEAP.with(Heap::give_up);
+    }
 }
 
 impl Heap {
-    fn owner(&self) -> Owner {
+    /// Returns who this thread is, `None` if it is ending.
+    fn owner(&self) -> Option<Owner> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        self.owner.get().unwrap_or_else(|| {
+        if self.owner.get().is_none() {
+            // From here on it will be told when the thread ends, unless it is ending already.
+            GIVE_UP.try_with(|_| ()).ok()?;
             // Relaxed: uniqueness needs only the modification order of this one variable.
             let number = NonZeroU32::new(NEXT.fetch_add(1, Ordering::Relaxed));
             // After 2^32 threads the numbers would be in use twice.
             let owner = number.map(Owner).filter(|owner| *owner != Owner::PASSING);
-            let owner = owner.unwrap_or_else(|| std::process::abort());
-            self.owner.set(Some(owner));
-            owner
-        })
+            self.owner.set(Some(owner.unwrap_or_else(|| std::process::abort())));
+        }
+        self.owner.get()
     }
 
     #[inline]
     fn allocate(&self, class: Class) -> (NonNull<u8>, Slot) {
-        let block = self.current[class.index()].get().and_then(Page::take);
+        let block = self.current[class.index()].get().and_then(Page::take_back);
         block.unwrap_or_else(|| self.refill(class))
     }
 
-    /// Takes a block when the page is used up, or there is none.
-    #[cold]
+    /// Takes a block when nothing has come back to the page, or there is no page.
+    #[inline(never)]
     fn refill(&self, class: Class) -> (NonNull<u8>, Slot) {
-        let owner = self.owner();
         let current = &self.current[class.index()];
+        if let Some(block) = current.get().and_then(Page::take_fresh) {
+            return block;
+        }
+        let Some(owner) = self.owner() else { return allocate_in_passing(class) };
         loop {
             let page = match current.get() {
                 Some(page) if page.collect(owner) => page,
@@ -453,7 +503,7 @@ impl Heap {
                 }
             };
             current.set(Some(page));
-            if let Some(block) = page.take() {
+            if let Some(block) = page.take_back().or_else(|| page.take_fresh()) {
                 return block;
             }
         }
@@ -464,6 +514,14 @@ impl Heap {
         let bytes = PAGE_MIN_BYTES * usize::from(size.get());
         size.set((bytes * 4).min(PAGE_MAX_BYTES).div_euclid(PAGE_MIN_BYTES) as u8);
         Page::make(class, bytes, owner)
+    }
+
+    /// Gives up all pages: the thread is ending.
+    fn give_up(&self) {
+        let Some(owner) = self.owner.take() else { return };
+        for page in self.current.iter().filter_map(Cell::take) {
+            page.abandon(owner);
+        }
     }
 
     /// Gives up the pages in which no task is.
@@ -480,27 +538,17 @@ impl Heap {
     }
 }
 
-impl Drop for Heap {
-    fn drop(&mut self) {
-        let Some(owner) = self.owner.take() else { return };
-        for page in self.current.iter().filter_map(Cell::take) {
-            page.abandon(owner);
-        }
-    }
-}
-
 /// Takes a block for a task. Its state is dead.
 #[inline]
 pub(crate) fn allocate(class: Class) -> (NonNull<u8>, Slot) {
-    let block = HEAP.try_with(|heap| heap.allocate(class));
-    block.unwrap_or_else(|_| allocate_in_passing(class))
+    HEAP.with(|heap| heap.allocate(class))
 }
 
 /// Takes a block on a thread that is ending and has given up its pages.
 #[cold]
 fn allocate_in_passing(class: Class) -> (NonNull<u8>, Slot) {
     let page = Page::make(class, PAGE_MIN_BYTES, Owner::PASSING);
-    let Some(block) = page.take() else { unreachable!("a new page has a block") };
+    let Some(block) = page.take_fresh() else { unreachable!("a new page has a block") };
     page.abandon(Owner::PASSING);
     block
 }
@@ -508,22 +556,22 @@ fn allocate_in_passing(class: Class) -> (NonNull<u8>, Slot) {
 /// Gives a block back, whose state is dead and stays so.
 ///
 /// # Safety
-/// - It came from [`allocate`] with this class and slot.
+/// - It came from [`allocate`] with this slot.
 /// - It is not used any more.
 #[inline]
-pub(crate) unsafe fn free(block: NonNull<u8>, slot: Slot, class: Class) {
-    let page = Page::of(block, slot, class);
-    let owner = HEAP.try_with(|heap| heap.owner.get()).ok().flatten();
+pub(crate) unsafe fn free(block: NonNull<u8>, slot: Slot) {
+    let page = Page::of(block, slot);
+    let owner = HEAP.with(|heap| heap.owner.get());
     match owner {
-        Some(owner) if page.head().word.is_owned_by(owner) => page.put(slot),
-        _ => push(page, slot, owner.unwrap_or(Owner::PASSING)),
+        Some(owner) if page.head().word.is_owned_by(owner) => page.put(block, slot),
+        _ => push(page, block, slot, owner.unwrap_or(Owner::PASSING)),
     }
 }
 
 /// Gives back a block of a page that is not this thread's.
-fn push(page: Page, slot: Slot, owner: Owner) {
+fn push(page: Page, block: NonNull<u8>, slot: Slot, owner: Owner) {
     let head = page.head();
-    let pushed = head.word.push(slot.0, head.capacity, owner, |behind| page.link(slot.0, behind));
+    let pushed = head.word.push(slot.0, head.capacity, owner, |behind| link(block, behind));
     if pushed == Push::Last {
         DETACHED[head.class.index()].lock().remove(page);
         page.end();
@@ -532,7 +580,7 @@ fn push(page: Page, slot: Slot, owner: Owner) {
 
 /// Gives back what this thread keeps for tasks to come, and what is kept for all threads.
 pub(crate) fn give_back() {
-    let _ = HEAP.try_with(Heap::end_empty_pages);
+    HEAP.with(Heap::end_empty_pages);
     let kept = std::mem::take(&mut *KEPT.lock());
     kept.into_iter().for_each(|page| page.to_system(PAGE_MAX_BYTES));
 }
@@ -550,17 +598,15 @@ impl Pinned {
     }
 
     /// Pins the page with a block at this address.
-    fn around(address: usize) -> Option<(Pinned, u16)> {
+    fn around(address: usize) -> Option<(Pinned, Slot)> {
         let mut pages = PAGES.lock();
         let (start, known) = pages.range_mut(..=address).next_back()?;
         let head = known.page.head();
-        let offset = (address - start).checked_sub(HEAD_BYTES)?;
-        let index = u16::try_from(offset / head.class.block_bytes()).ok()?;
-        if index >= head.fresh.load(Ordering::Acquire) {
-            return None;
-        }
-        known.pins += 1;
-        Some((Pinned(known.page), index))
+        let slot = u16::try_from((address - start) / FINE_STEP_BYTES).ok()?;
+        let is_used = (Slot::FIRST..head.fresh.load(Ordering::Acquire)).contains(&slot);
+        let is_block = is_used && (slot - Slot::FIRST) % head.class.step() == 0;
+        known.pins += usize::from(is_block);
+        is_block.then(|| (Pinned(known.page), Slot(slot)))
     }
 }
 
@@ -580,8 +626,8 @@ pub(crate) fn each_block(mut f: impl FnMut(NonNull<u8>, &State)) {
     let mut address = 0;
     while let Some(pinned) = Pinned::first_from(address) {
         let Pinned(page) = pinned;
-        for index in 0..page.head().fresh.load(Ordering::Acquire) {
-            f(page.block(index), page.state(index));
+        for slot in page.slots() {
+            f(page.block(slot), page.state(slot));
         }
         address = page.address() + 1;
     }
@@ -589,8 +635,7 @@ pub(crate) fn each_block(mut f: impl FnMut(NonNull<u8>, &State)) {
 
 /// Calls `f` with the state in the block at this address, if there is, or was, a task.
 pub(crate) fn with_state<R>(block: usize, f: impl FnOnce(NonNull<u8>, &State) -> R) -> Option<R> {
-    let (pinned, index) = Pinned::around(block)?;
+    let (pinned, slot) = Pinned::around(block)?;
     let Pinned(page) = pinned;
-    let found = page.block(index);
-    (found.addr().get() == block).then(|| f(found, page.state(index)))
+    Some(f(page.block(slot), page.state(slot)))
 }
