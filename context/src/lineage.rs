@@ -15,10 +15,10 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use forebear_hooks::{AsyncId, Kind};
+use forebear_hooks::{AsyncId, Facts, Kind};
 
 use crate::fields::cut;
-use crate::map::{Entry, SpreadIds};
+use crate::map::{SpreadIds, label_of, name_of};
 
 /// So many are remembered: 256 KiB, and their names.
 pub(crate) const ANCESTORS_MAX: usize = 4096;
@@ -37,7 +37,8 @@ const NAME_MAX_BYTES: usize = 64;
 pub(crate) struct Ancestor {
     pub(crate) id: AsyncId,
     pub(crate) trigger: Option<AsyncId>,
-    pub(crate) label: Cow<'static, str>,
+    name: Option<Cow<'static, str>>,
+    code_name: fn() -> &'static str,
     pub(crate) location: &'static Location<'static>,
     pub(crate) kind: Kind,
 }
@@ -46,17 +47,28 @@ pub(crate) struct Ancestor {
 const _: () = assert!(size_of::<Ancestor>() <= 64);
 
 impl Ancestor {
-    pub(crate) fn of(id: AsyncId, entry: &Entry) -> Ancestor {
-        let label = match entry.label() {
-            Cow::Owned(mut name) => {
+    pub(crate) fn of(resource: &Facts<'_>) -> Ancestor {
+        let name = match name_of(resource) {
+            Some(Cow::Owned(mut name)) => {
                 name.truncate(cut(&name, NAME_MAX_BYTES));
                 name.shrink_to_fit();
-                name.into()
+                Some(name.into())
             }
             constant => constant,
         };
-        let Entry { trigger, location, kind, .. } = *entry;
-        Ancestor { id, trigger, label, location, kind }
+        Ancestor {
+            id: resource.id(),
+            trigger: resource.trigger_id(),
+            name,
+            code_name: resource.code_name(),
+            location: resource.location(),
+            kind: resource.kind(),
+        }
+    }
+
+    /// Returns its name, else the name of its code.
+    pub(crate) fn label(&self) -> Cow<'static, str> {
+        label_of(self.name.as_ref(), self.code_name)
     }
 }
 
@@ -143,7 +155,8 @@ mod tests {
         Ancestor {
             id: AsyncId::from_u64(id).unwrap(),
             trigger: None,
-            label: "parent".into(),
+            name: None,
+            code_name: || "parent",
             location: Location::caller(),
             kind: Kind::TASK,
         }

@@ -12,14 +12,11 @@
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher};
 use std::panic::Location;
-use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dashmap::{DashMap, SharedValue};
-use forebear_hooks::{AsyncId, Frame, Kind, LiveState, Probe, Resource, RuntimeId};
-
-/// Ages count from here: a number of nanoseconds takes half of the room of an `Instant`.
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+use forebear_hooks::ledger::{Entrance, Sighting};
+use forebear_hooks::{AsyncId, Coarse, Facts, Frame, Kind, LiveState, Probe, RuntimeId};
 
 /// What the map knows of a resource.
 #[derive(Clone)]
@@ -30,8 +27,7 @@ pub(crate) struct Entry {
     probe: Option<Probe>,
     /// Names its code. It is called by who wants to read it: that is seldom.
     code_name: fn() -> &'static str,
-    /// Since [`START`]: enough for 584 years.
-    born_ns: u64,
+    born: Coarse,
     rare: Option<Box<Rare>>,
     pub(crate) runtime: Option<RuntimeId>,
     pub(crate) kind: Kind,
@@ -49,6 +45,13 @@ impl Seen {
     fn now(entry: &Entry) -> Seen {
         Seen { entry: entry.clone(), state: entry.probe.and_then(|probe| probe.state()) }
     }
+
+    /// Of a task that is in no map; `None` if it has just ended.
+    pub(crate) fn outside(task: &Sighting<'_>) -> Option<Seen> {
+        let entrance = Entrance { born: task.born(), probe: None };
+        let entry = Entry::of(task, task.frame()?, &entrance);
+        Some(Seen { entry, state: Some(task.state()) })
+    }
 }
 
 /// What few resources have.
@@ -64,17 +67,17 @@ struct Rare {
 const _: () = assert!(size_of::<Entry>() == 72);
 
 impl Entry {
-    pub(crate) fn of(resource: &Resource<'_>) -> Entry {
+    pub(crate) fn of(resource: &Facts<'_>, frame: Frame, entrance: &Entrance) -> Entry {
         let (trigger, creator, link) =
             (resource.trigger_id(), resource.creator_id(), resource.link());
         let is_rare = creator != trigger || link.is_some() || resource.is_named();
         Entry {
             trigger,
             location: resource.location(),
-            frame: resource.frame().clone(),
-            probe: resource.probe(),
+            frame,
+            probe: entrance.probe,
             code_name: resource.code_name(),
-            born_ns: since_start(resource.now()),
+            born: entrance.born,
             rare: is_rare.then(|| Box::new(Rare { name: name_of(resource), creator, link })),
             runtime: resource.runtime(),
             kind: resource.kind(),
@@ -84,10 +87,7 @@ impl Entry {
 
     /// Returns its name, else the name of its code.
     pub(crate) fn label(&self) -> Cow<'static, str> {
-        match self.rare.as_ref().and_then(|rare| rare.name.as_ref()) {
-            Some(name) => name.clone(),
-            None => short_name((self.code_name)()).into(),
-        }
+        label_of(self.rare.as_ref().and_then(|rare| rare.name.as_ref()), self.code_name)
     }
 
     pub(crate) fn creator(&self) -> Option<AsyncId> {
@@ -98,18 +98,21 @@ impl Entry {
         self.rare.as_ref().and_then(|rare| rare.link)
     }
 
-    pub(crate) fn age(&self, now: Instant) -> Duration {
-        Duration::from_nanos(since_start(now).saturating_sub(self.born_ns))
+    pub(crate) fn age(&self, now: Coarse) -> Duration {
+        now.since(self.born)
     }
 }
 
-fn since_start(time: Instant) -> u64 {
-    let since = time.saturating_duration_since(*START);
-    since.as_secs().saturating_mul(1_000_000_000).saturating_add(since.subsec_nanos().into())
+/// Returns the name of a resource, else the name of its code.
+pub(crate) fn label_of(
+    name: Option<&Cow<'static, str>>,
+    code_name: fn() -> &'static str,
+) -> Cow<'static, str> {
+    name.cloned().unwrap_or_else(|| short_name(code_name()).into())
 }
 
 /// Returns its name, without copying one that is a constant.
-fn name_of(resource: &Resource<'_>) -> Option<Cow<'static, str>> {
+pub(crate) fn name_of(resource: &Facts<'_>) -> Option<Cow<'static, str>> {
     if !resource.is_named() {
         return None;
     }
@@ -278,11 +281,13 @@ impl Map {
 #[cfg(test)]
 mod tests {
     use super::{Entry, Map, SHARD_KEPT_MAX, SHARDS, short_name, spread, wrapped_in_ours};
-    use forebear_hooks::{AsyncId, Kind, execution_async_resource, life};
+    use forebear_hooks::ledger::Entrance;
+    use forebear_hooks::{AsyncId, Coarse, Frame, Kind, life};
 
     fn entry() -> Entry {
         let life = life::Life::begin(life::Birth::new(Kind::TIMER, || "sleep"));
-        life.run(|_| execution_async_resource(|r| r.map(Entry::of))).unwrap()
+        let entrance = Entrance { born: Coarse::now(), probe: None };
+        Entry::of(&life.resource(), Frame::empty(), &entrance)
     }
 
     fn ids(range: std::ops::Range<u64>) -> impl Iterator<Item = AsyncId> {

@@ -1,23 +1,23 @@
 //! Keeps the map of everything that is alive: what it is, and why it exists.
 //!
-//! The tracker is a hook like any user's. `init` inserts and `destroy` removes, so the map is as
-//! large as what is alive. Which runtimes are mapped is said per runtime: [`Lineage`].
+//! The tracker is the ledger of the ground floor: what lasts is entered in the map and taken out at
+//! its end, so the map is as large as what is alive and waits. A task that has not waited yet is not
+//! in it; who looks finds it by a census. Which runtimes are mapped is said per runtime: [`Lineage`].
 //!
 //! # Memory ordering
 //!
-//! `IS_ANYTHING_SAID` is Relaxed: a runtime says what it wants before its first resource, and what
-//! brings that resource to another thread brings this too.
+//! What is said about runtimes is Relaxed: a runtime says what it wants before its first resource,
+//! and what brings that resource to another thread brings this too.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{LazyLock, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
-use forebear_hooks::{
-    AsyncHook, EnableError, Events, Fault, HookHandle, Reason, Resource, RuntimeId, create_hook,
-};
+use forebear_hooks::ledger::{Entrance, Ledger, set_ledger};
+use forebear_hooks::{Resource, RuntimeId};
 
 use crate::lineage::{Ancestor, Ancestors};
 use crate::map::{Entry, Map};
+use crate::quiet::quietly;
 
 /// How much of the lineage of a runtime's resources is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,18 +31,12 @@ pub enum Lineage {
     Full,
 }
 
-/// The hook that keeps the map.
+/// The ledger that keeps the map.
 struct Tracker;
 
 static MAP: LazyLock<Map> = LazyLock::new(Map::new);
 
 static ANCESTORS: Ancestors = Ancestors::new();
-
-static ENABLED: OnceLock<HookHandle<Tracker>> = OnceLock::new();
-
-/// What was said about runtimes, where it is not the default.
-static SAID: LazyLock<RwLock<HashMap<u32, Lineage>>> = LazyLock::new(RwLock::default);
-static IS_ANYTHING_SAID: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn map() -> &'static Map {
     &MAP
@@ -52,82 +46,74 @@ pub(crate) fn ancestors() -> &'static Ancestors {
     &ANCESTORS
 }
 
-fn lineage_of(runtime: Option<RuntimeId>) -> Lineage {
-    if !IS_ANYTHING_SAID.load(Ordering::Relaxed) {
-        return Lineage::Full;
-    }
-    let Some(runtime) = runtime else { return Lineage::Full };
-    let said = SAID.read().unwrap_or_else(PoisonError::into_inner);
-    said.get(&runtime.get()).copied().unwrap_or_default()
+/// What was said about runtimes, by their numbers modulo [`PLACES`]: the default is 0.
+static SAID: [AtomicU8; PLACES] = [const { AtomicU8::new(0) }; PLACES];
+
+/// Of forebear's runtimes so many can be alive at once, whose numbers differ modulo this. An executor
+/// that numbers its runtimes in another way says the same about those that share a place.
+const PLACES: usize = 1024;
+
+fn said(runtime: RuntimeId) -> &'static AtomicU8 {
+    &SAID[runtime.get() as usize % PLACES]
 }
 
-impl AsyncHook for Tracker {
-    fn events(&self) -> Events {
-        Events::INIT | Events::DESTROY
+fn lineage_of(runtime: Option<RuntimeId>) -> Lineage {
+    match runtime.map_or(0, |runtime| said(runtime).load(Ordering::Relaxed)) {
+        OFF => Lineage::Off,
+        LIVE => Lineage::Live,
+        _ => Lineage::Full,
     }
+}
 
-    fn init(&self, resource: &Resource<'_>) {
+const FULL: u8 = 0;
+const LIVE: u8 = 1;
+const OFF: u8 = 2;
+
+impl Ledger for Tracker {
+    fn enter(&self, resource: &Resource<'_>, entrance: &Entrance) -> bool {
         if lineage_of(resource.runtime()) == Lineage::Off {
-            return;
+            return false;
         }
-        MAP.insert(resource.id(), Entry::of(resource));
+        MAP.insert(resource.id(), Entry::of(resource, resource.frame().clone(), entrance));
         if resource.trigger_id() != resource.creator_id() {
             // A creator notes by itself that it is one; of this the trigger does not know.
             if let Some(trigger) = resource.trigger_id() {
                 MAP.mark_cause(trigger);
             }
         }
+        true
     }
 
-    fn destroy(&self, resource: &Resource<'_>, _reason: Reason) {
-        let Some(entry) = MAP.remove(resource.id()) else { return };
-        let has_descendants = resource.is_parent() || entry.is_cause;
+    fn leave(&self, resource: &Resource<'_>, was_entered: bool) {
+        let entry = if was_entered { MAP.remove(resource.id()) } else { None };
+        let has_descendants = resource.is_parent() || entry.as_ref().is_some_and(|it| it.is_cause);
         if has_descendants && lineage_of(resource.runtime()) == Lineage::Full {
-            ANCESTORS.bury(Ancestor::of(resource.id(), &entry));
+            ANCESTORS.bury(Ancestor::of(resource));
         }
         // Perhaps the last reference to values with destructors: it goes here, under no lock.
-        drop(entry);
+        quietly(|| drop(entry));
     }
 }
 
-/// Enables the tracker for the life of the process, the first time.
-///
-/// # Errors
-/// When as many hooks are enabled as can be; it may be tried again.
-pub fn ensure_enabled() -> Result<(), EnableError> {
-    static ENABLING: Mutex<()> = Mutex::new(());
-    if ENABLED.get().is_some() {
-        return Ok(());
-    }
-    let _one = ENABLING.lock().unwrap_or_else(PoisonError::into_inner);
-    if ENABLED.get().is_none() {
-        let _ = ENABLED.set(create_hook(Tracker).enable()?);
-    }
-    Ok(())
+/// Says whether the resources of a runtime are mapped.
+pub(crate) fn keeps(runtime: Option<RuntimeId>) -> bool {
+    lineage_of(runtime) != Lineage::Off
 }
 
-/// Says whether the map is being kept.
-#[must_use]
-pub fn is_enabled() -> bool {
-    ENABLED.get().is_some_and(|tracker| tracker.fault().is_none())
-}
-
-/// Says why the map is not kept any more, if it is not: a hook that panics is disabled, and the
-/// tracker is a hook.
-#[must_use]
-pub fn fault() -> Option<&'static Fault> {
-    ENABLED.get().and_then(HookHandle::fault)
+/// Keeps the map for the life of the process, from the first call on.
+pub fn ensure_enabled() {
+    // Said again it changes nothing.
+    let _ = set_ledger(&Tracker);
 }
 
 /// Says how much is kept of a runtime's resources. To be called before its first.
 pub fn set_lineage(runtime: RuntimeId, lineage: Lineage) {
-    let mut said = SAID.write().unwrap_or_else(PoisonError::into_inner);
-    if lineage == Lineage::default() {
-        said.remove(&runtime.get());
-    } else {
-        said.insert(runtime.get(), lineage);
-    }
-    IS_ANYTHING_SAID.store(!said.is_empty(), Ordering::Relaxed);
+    let said_now = match lineage {
+        Lineage::Off => OFF,
+        Lineage::Live => LIVE,
+        Lineage::Full => FULL,
+    };
+    said(runtime).store(said_now, Ordering::Relaxed);
 }
 
 /// Forgets what was said about a runtime, which has ended.
@@ -144,7 +130,8 @@ pub fn give_room_back() {
     MAP.give_room_back();
 }
 
-/// Returns how many resources are in the map.
+/// Returns how many resources are in the map: what is alive, without the tasks that have not waited
+/// yet.
 #[must_use]
 pub fn len() -> usize {
     MAP.len()

@@ -10,6 +10,7 @@ use std::panic::Location;
 use crate::current::{self, Here, MadeHere};
 use crate::filter::Newborn;
 use crate::frame::{Frame, Heir};
+use crate::held::{Held, Lookers};
 use crate::id::{AsyncId, RuntimeId};
 use crate::kind::Kind;
 use crate::record::{FLOW_ROOT, Flags, OTHER_CREATOR, Record, SINGLE};
@@ -196,7 +197,7 @@ fn conceive(plain: Plain, more: Option<&mut More>, here: Here<'_>) -> Record {
     let record = Record {
         id,
         trigger,
-        frame: frame.unwrap_or_else(|| here.frame.inherit(plain.heir)),
+        frame: Held::new(frame.unwrap_or_else(|| here.frame.inherit(plain.heir))),
         location: plain.location,
         label: plain.label,
         ext: Record::no_ext(),
@@ -206,6 +207,7 @@ fn conceive(plain: Plain, more: Option<&mut More>, here: Here<'_>) -> Record {
         runtime: plain.runtime.or_else(|| parent.and_then(|parent| parent.runtime)),
         kind: plain.kind,
         flags: Flags::at_birth(flags),
+        lookers: Lookers::none(),
     };
     if has_other_creator || name.is_some() || link.is_some() || hidden != 0 {
         let creator = if has_other_creator { creator_id } else { None };

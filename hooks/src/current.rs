@@ -90,7 +90,7 @@ fn run<R>(
 /// Runs `f` as code of `record`.
 #[inline]
 pub(crate) fn run_as<R>(record: &Record, f: impl FnOnce() -> R) -> R {
-    run(Some(record), &record.frame, None, f)
+    run(Some(record), record.frame.get(), None, f)
 }
 
 /// Runs `f` as code of the same resource, in another frame.

@@ -55,6 +55,7 @@ mod kind; // what sort
 mod reason; // how it ended
 mod events; // the five events, as a set
 mod frame; // the context that travels
+mod held; // the same, until its resource ends
 mod record; // what is known about one resource
 mod current; // whose code is on this thread's stack
 mod birth; // how a record is made
@@ -64,12 +65,16 @@ mod registry; // who listens now
 mod fault; // what happens when a listener panics
 mod resource; // what a listener is shown
 mod emit; // one function per event
+mod coarse; // about what time it is
 mod async_resource; // a resource of your own
 mod instrument; // a foreign future or stream with a life
 
 pub mod life; // for executors: how a resource is given its life
+mod in_place; // how it ends while others see it
+pub mod ledger; // for the map of what is alive
 
 pub use async_resource::{AsyncResource, AsyncResourceBuilder, Scoped};
+pub use coarse::{Coarse, CoarseTick};
 pub use current::{execution_async_id, execution_async_resource, trigger_async_id, with_trigger};
 pub use events::Events;
 pub use fault::Fault;
@@ -81,4 +86,4 @@ pub use instrument::{Instrumented, InstrumentedStream, instrument, instrument_st
 pub use kind::Kind;
 pub use reason::{Outcome, Reason};
 pub use registry::HOOKS_MAX;
-pub use resource::{LiveState, Probe, Resource};
+pub use resource::{Facts, LiveState, Probe, Resource};

@@ -18,8 +18,10 @@ use std::panic::Location;
 
 use crate::current;
 use crate::emit;
+use crate::fault;
 use crate::frame::Frame;
-use crate::id::AsyncId;
+use crate::id::{AsyncId, RuntimeId};
+use crate::ledger::{self, Entrance};
 use crate::reason::{Outcome, Reason};
 use crate::record::Record;
 use crate::registry;
@@ -64,15 +66,26 @@ impl Life {
     #[inline]
     pub fn born(&self) {
         if self.record.begin_once() {
+            ledger::begin(&self.record);
             emit::init(&self.record, None);
         }
     }
 
-    /// As [`born`](Life::born), with something that can tell what the resource is doing.
+    /// As [`born`](Life::born), for a task that a census finds, with something that can tell what
+    /// the task is doing. It is entered into the ledger when it first [`waits`](Life::waits).
     #[inline]
     pub fn born_with_probe(&self, probe: Probe) {
         if self.record.begin_once() {
             emit::init(&self.record, Some(probe));
+        }
+    }
+
+    /// Says that a task is about to wait, before anybody can wake it: see
+    /// [`ledger`](mod@crate::ledger). For who runs it.
+    #[inline]
+    pub fn waits(&self, entrance: impl FnOnce() -> Entrance) {
+        if !self.record.is_entered() {
+            ledger::wait(&self.record, entrance);
         }
     }
 
@@ -94,22 +107,42 @@ impl Life {
     /// It never panics: what destructors of the context's values throw has been reported by the
     /// panic hook, and goes no further.
     pub fn end(mut self, reason: Reason) {
-        self.end_in_place(reason);
+        self.end_alone(reason);
     }
 
-    /// Ends the resource where it is, as [`end`](Life::end) does; a second time it does nothing.
     #[inline]
-    pub fn end_in_place(&mut self, reason: Reason) {
+    fn end_alone(&mut self, reason: Reason) {
+        self.conclude(reason);
+        let frame = self.record.frame.take();
+        if !frame.is_empty() {
+            fault::drop_quietly(frame);
+        }
+    }
+
+    /// The end without the frame, which is let go of last. For who is alone with the resource.
+    #[inline]
+    pub(crate) fn conclude(&self, reason: Reason) {
         if self.record.end_once() {
             emit::destroy(&self.record, reason);
+            if self.record.is_of_account() {
+                ledger::leave(&self.record);
+            }
         }
-        self.record.let_go();
+        self.record.empty_slots();
     }
 
     /// Returns its id.
     #[must_use]
+    #[inline]
     pub fn id(&self) -> AsyncId {
         self.record.id
+    }
+
+    /// Returns the runtime it belongs to, `None` if it lives on a foreign one.
+    #[must_use]
+    #[inline]
+    pub fn runtime(&self) -> Option<RuntimeId> {
+        self.record.runtime
     }
 
     /// Returns what caused it.
@@ -127,7 +160,7 @@ impl Life {
     /// Returns its context.
     #[must_use]
     pub fn frame(&self) -> &Frame {
-        &self.record.frame
+        self.record.frame.get()
     }
 
     /// Shows it as hooks see it.
@@ -140,7 +173,7 @@ impl Life {
 impl Drop for Life {
     #[inline]
     fn drop(&mut self) {
-        self.end_in_place(Reason::Dropped);
+        self.end_alone(Reason::Dropped);
     }
 }
 

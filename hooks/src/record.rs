@@ -9,21 +9,22 @@
 //!
 //! | bit | flag            | set by                     | meaning                                   |
 //! |-----|-----------------|----------------------------|-------------------------------------------|
-//! | 0   | `OTHER_CREATOR` | [`Flags::at_birth`]      | the creator stands in the extension       |
-//! | 1   | `FLOW_ROOT`     | [`Flags::at_birth`]      | sampling hooks draw here                  |
-//! | 2   | `BORN`          | [`Record::begin_once`]     | `init` is, or is being, emitted           |
-//! | 3   | `RESOLVED`      | [`Record::resolve_once`]   | `promise_resolve` is, or is being, emitted |
-//! | 4   | `PARENT`        | [`Record::mark_parent`]    | its code has created another resource     |
-//! | 5   | `ENDED`         | [`Record::end_once`]       | `destroy` is, or is being, emitted        |
-//! | 6   | `SINGLE`        | [`Flags::at_birth`]      | its code runs on one thread at a time     |
+//! | 0   | `OTHER_CREATOR` | [`Flags::at_birth`]        | the creator stands in the extension       |
+//! | 1   | `FLOW_ROOT`     | [`Flags::at_birth`]        | sampling hooks draw here                  |
+//! | 2   | `SINGLE`        | [`Flags::at_birth`]        | its code runs on one thread at a time     |
+//! | 3   | `BORN`          | [`Record::begin_once`]     | `init` is, or is being, emitted           |
+//! | 4   | `RESOLVED`      | [`Record::resolve_once`]   | `promise_resolve` is, or is being, emitted |
+//! | 5   | `PARENT`        | [`Record::mark_parent`]    | its code has created another resource     |
+//! | 6   | `ENTERED`       | [`Record::mark_entered`]   | it is in the ledger                       |
+//! | 7   | `ENDED`         | [`Record::end_once`]       | `destroy` is, or is being, emitted        |
 //!
 //! No flag is ever cleared.
 //!
 //! # Memory ordering
 //!
 //! Flags are Relaxed: each is a fact by itself. `RESOLVED` decides who emits, which needs only
-//! that one of two read-modify-writes comes first; `PARENT` is a hint for what to remember. `BORN`
-//! and `ENDED` are set while nobody else can know the record, hence by a plain store. So are all
+//! that one of two read-modify-writes comes first; `PARENT` is a hint for what to remember. `BORN`,
+//! `ENTERED` and `ENDED` are set by who is alone with the record, hence by a plain store. So are all
 //! of them if it is `SINGLE`: what hands such a record from thread to thread hands on its flags.
 
 use std::any::Any;
@@ -34,15 +35,15 @@ use std::sync::Arc;
 use once_cell::race::OnceBox;
 
 use crate::fault;
-use crate::frame::Frame;
+use crate::held::{Held, Lookers};
 use crate::id::{AsyncId, RuntimeId};
 use crate::kind::Kind;
-use crate::sync::{AtomicU16, Mutex, Ordering};
+use crate::sync::{AtomicU8, Mutex, Ordering};
 
 pub(crate) struct Record {
     pub(crate) id: AsyncId,
     pub(crate) trigger: Option<AsyncId>,
-    pub(crate) frame: Frame,
+    pub(crate) frame: Held,
     pub(crate) location: &'static Location<'static>,
     pub(crate) label: fn() -> &'static str,
     pub(crate) ext: OnceBox<Ext>,
@@ -53,15 +54,17 @@ pub(crate) struct Record {
     pub(crate) runtime: Option<RuntimeId>,
     pub(crate) kind: Kind,
     pub(crate) flags: Flags,
+    /// Belongs to `frame`.
+    pub(crate) lookers: Lookers,
 }
 
 /// See the table above.
-pub(crate) struct Flags(AtomicU16);
+pub(crate) struct Flags(AtomicU8);
 
 impl Flags {
     #[inline(always)]
-    pub(crate) fn at_birth(flags: u16) -> Flags {
-        Flags(AtomicU16::new(flags))
+    pub(crate) fn at_birth(flags: u8) -> Flags {
+        Flags(AtomicU8::new(flags))
     }
 }
 
@@ -95,15 +98,16 @@ pub(crate) struct Replay {
 }
 
 /// The creator stands in the extension, because it is not the trigger.
-pub(crate) const OTHER_CREATOR: u16 = 1;
+pub(crate) const OTHER_CREATOR: u8 = 1;
 /// Sampling hooks draw here.
-pub(crate) const FLOW_ROOT: u16 = 1 << 1;
-const BORN: u16 = 1 << 2;
-const RESOLVED: u16 = 1 << 3;
-const PARENT: u16 = 1 << 4;
-const ENDED: u16 = 1 << 5;
+pub(crate) const FLOW_ROOT: u8 = 1 << 1;
 /// Its code runs on one thread at a time.
-pub(crate) const SINGLE: u16 = 1 << 6;
+pub(crate) const SINGLE: u8 = 1 << 2;
+const BORN: u8 = 1 << 3;
+const RESOLVED: u8 = 1 << 4;
+const PARENT: u8 = 1 << 5;
+const ENTERED: u8 = 1 << 6;
+const ENDED: u8 = 1 << 7;
 
 impl Ext {
     #[cold]
@@ -152,25 +156,25 @@ impl Record {
     }
 
     #[inline]
-    pub(crate) fn has(&self, flag: u16) -> bool {
+    pub(crate) fn has(&self, flag: u8) -> bool {
         self.flags.0.load(Ordering::Relaxed) & flag != 0
     }
 
     /// Says whether the caller has raised the flag.
     #[inline]
-    fn raise(&self, flag: u16) -> bool {
+    fn raise(&self, flag: u8) -> bool {
         if self.has(SINGLE) { self.raise_alone(flag) } else { self.raise_among_others(flag) }
     }
 
     /// As [`raise`](Record::raise), for who is alone with the record.
     #[inline]
-    fn raise_alone(&self, flag: u16) -> bool {
+    fn raise_alone(&self, flag: u8) -> bool {
         let now = self.flags.0.load(Ordering::Relaxed);
         self.flags.0.store(now | flag, Ordering::Relaxed);
         now & flag == 0
     }
 
-    fn raise_among_others(&self, flag: u16) -> bool {
+    fn raise_among_others(&self, flag: u8) -> bool {
         self.flags.0.fetch_or(flag, Ordering::Relaxed) & flag == 0
     }
 
@@ -192,9 +196,9 @@ impl Record {
         self.has(BORN)
     }
 
-    /// Says whether the caller is the one to emit `destroy`.
+    /// Says whether the caller is the one to emit `destroy`: who is alone with the record.
     #[inline]
-    pub(crate) fn end_once(&mut self) -> bool {
+    pub(crate) fn end_once(&self) -> bool {
         self.is_born() && self.raise_alone(ENDED)
     }
 
@@ -210,16 +214,29 @@ impl Record {
         drop(kept);
     }
 
-    /// Frees what is left of the user's in a record that has ended: its frame, and what hooks kept
-    /// that did not ask for `destroy`. What their destructors throw goes no further.
+    /// Frees what hooks kept in a record that has ended, and did not ask for `destroy`. What their
+    /// destructors throw goes no further.
     #[inline]
-    pub(crate) fn let_go(&mut self) {
+    pub(crate) fn empty_slots(&self) {
         if let Some(ext) = self.ext.get() {
             ext.empty_slots();
         }
-        if !self.frame.is_empty() {
-            fault::drop_quietly(std::mem::take(&mut self.frame));
-        }
+    }
+
+    /// Notes that it is in the ledger. For who is alone with the record.
+    pub(crate) fn mark_entered(&self) {
+        self.raise_alone(ENTERED);
+    }
+
+    #[inline]
+    pub(crate) fn is_entered(&self) -> bool {
+        self.has(ENTERED)
+    }
+
+    /// Says whether the ledger is to hear of its end: it is in it, or others descend from it.
+    #[inline]
+    pub(crate) fn is_of_account(&self) -> bool {
+        self.has(ENTERED | PARENT)
     }
 
     #[inline]
@@ -229,6 +246,7 @@ impl Record {
         }
     }
 
+    #[inline]
     pub(crate) fn is_parent(&self) -> bool {
         self.has(PARENT)
     }

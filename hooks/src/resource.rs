@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::{Cell, OnceCell};
 use std::fmt;
+use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,20 +43,129 @@ impl<'a> Emission<'a> {
     }
 }
 
+/// What is known of a resource from its birth on.
+#[derive(Clone, Copy)]
+pub struct Facts<'a>(&'a Record);
+
+impl Facts<'_> {
+    /// Returns its id.
+    #[must_use]
+    pub fn id(&self) -> AsyncId {
+        self.0.id
+    }
+
+    /// Returns the id of the resource that caused it, `None` if it was made outside all resources.
+    #[must_use]
+    pub fn trigger_id(&self) -> Option<AsyncId> {
+        self.0.trigger
+    }
+
+    /// Returns the id of the resource whose code made it.
+    #[must_use]
+    pub fn creator_id(&self) -> Option<AsyncId> {
+        self.0.creator()
+    }
+
+    /// Returns the resource it is linked to without descending from it: where a `spawn_root`
+    /// came from, for one.
+    #[must_use]
+    pub fn link(&self) -> Option<AsyncId> {
+        self.0.ext.get().and_then(|ext| ext.link)
+    }
+
+    /// Returns its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// Returns its name, else a name for its code, such as `orders::ship`.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.0.label()
+    }
+
+    /// Returns its label if that is known for the life of the process, as all but names made at
+    /// run time are; for those, the name of its code.
+    #[must_use]
+    pub fn static_label(&self) -> &'static str {
+        self.0.static_label()
+    }
+
+    /// Returns the function that names its code, for who wants to call it later or never: what it
+    /// returns is not yet shortened as a label is.
+    #[must_use]
+    pub fn code_name(&self) -> fn() -> &'static str {
+        self.0.label
+    }
+
+    /// Says whether it was given a name.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.0.ext.get().is_some_and(|ext| ext.name.is_some())
+    }
+
+    /// Returns where in the program it was made.
+    #[must_use]
+    pub fn location(&self) -> &'static Location<'static> {
+        self.0.location
+    }
+
+    /// Returns the runtime it belongs to, `None` if it lives on a foreign one.
+    #[must_use]
+    pub fn runtime(&self) -> Option<RuntimeId> {
+        self.0.runtime
+    }
+
+    /// Says whether a unit of work begins here: sampling hooks draw at such resources.
+    #[must_use]
+    pub fn is_flow_root(&self) -> bool {
+        self.0.has(FLOW_ROOT)
+    }
+
+    /// Says whether its code has created other resources so far. What it caused without creating
+    /// it (see [`with_trigger`](crate::with_trigger)) does not count.
+    #[must_use]
+    pub fn is_parent(&self) -> bool {
+        self.0.is_parent()
+    }
+}
+
+impl<'a> Facts<'a> {
+    pub(crate) fn of(record: &'a Record) -> Facts<'a> {
+        Facts(record)
+    }
+}
+
+impl fmt::Debug for Facts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resource")
+            .field("id", &self.id())
+            .field("kind", &self.kind())
+            .field("label", &self.label())
+            .field("trigger", &self.trigger_id())
+            .finish_non_exhaustive()
+    }
+}
+
 /// A resource, for as long as an event about it is told.
 pub struct Resource<'a> {
-    record: &'a Record,
+    facts: Facts<'a>,
     emission: Option<&'a Emission<'a>>,
 }
 
 impl<'a> Resource<'a> {
     pub(crate) fn plain(record: &'a Record) -> Resource<'a> {
-        Resource { record, emission: None }
+        Resource { facts: Facts(record), emission: None }
     }
 
     #[inline]
     pub(crate) fn told(emission: &'a Emission<'a>) -> Resource<'a> {
-        Resource { record: emission.record, emission: Some(emission) }
+        Resource { facts: Facts(emission.record), emission: Some(emission) }
+    }
+
+    fn record(&self) -> &'a Record {
+        self.facts.0
     }
 
     /// The epoch of the hook that is looking.
@@ -64,93 +174,20 @@ impl<'a> Resource<'a> {
     }
 }
 
+/// All that does not change while it lives.
+impl<'a> Deref for Resource<'a> {
+    type Target = Facts<'a>;
+
+    fn deref(&self) -> &Facts<'a> {
+        &self.facts
+    }
+}
+
 impl Resource<'_> {
-    /// Returns its id.
-    #[must_use]
-    pub fn id(&self) -> AsyncId {
-        self.record.id
-    }
-
-    /// Returns the id of the resource that caused it, `None` if it was made outside all resources.
-    #[must_use]
-    pub fn trigger_id(&self) -> Option<AsyncId> {
-        self.record.trigger
-    }
-
-    /// Returns the id of the resource whose code made it.
-    #[must_use]
-    pub fn creator_id(&self) -> Option<AsyncId> {
-        self.record.creator()
-    }
-
-    /// Returns the resource it is linked to without descending from it: where a `spawn_root`
-    /// came from, for one.
-    #[must_use]
-    pub fn link(&self) -> Option<AsyncId> {
-        self.record.ext.get().and_then(|ext| ext.link)
-    }
-
-    /// Returns its kind.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
-        self.record.kind
-    }
-
-    /// Returns its name, else a name for its code, such as `orders::ship`.
-    #[must_use]
-    pub fn label(&self) -> &str {
-        self.record.label()
-    }
-
-    /// Returns its label if that is known for the life of the process, as all but names made at
-    /// run time are; for those, the name of its code.
-    #[must_use]
-    pub fn static_label(&self) -> &'static str {
-        self.record.static_label()
-    }
-
-    /// Returns the function that names its code, for who wants to call it later or never: what it
-    /// returns is not yet shortened as a label is.
-    #[must_use]
-    pub fn code_name(&self) -> fn() -> &'static str {
-        self.record.label
-    }
-
-    /// Says whether it was given a name.
-    #[must_use]
-    pub fn is_named(&self) -> bool {
-        self.record.ext.get().is_some_and(|ext| ext.name.is_some())
-    }
-
-    /// Returns where in the program it was made.
-    #[must_use]
-    pub fn location(&self) -> &'static Location<'static> {
-        self.record.location
-    }
-
     /// Returns its context.
     #[must_use]
     pub fn frame(&self) -> &Frame {
-        &self.record.frame
-    }
-
-    /// Returns the runtime it belongs to, `None` if it lives on a foreign one.
-    #[must_use]
-    pub fn runtime(&self) -> Option<RuntimeId> {
-        self.record.runtime
-    }
-
-    /// Says whether a unit of work begins here: sampling hooks draw at such resources.
-    #[must_use]
-    pub fn is_flow_root(&self) -> bool {
-        self.record.has(FLOW_ROOT)
-    }
-
-    /// Says whether its code has created other resources so far. What it caused without creating
-    /// it (see [`with_trigger`](crate::with_trigger)) does not count.
-    #[must_use]
-    pub fn is_parent(&self) -> bool {
-        self.record.is_parent()
+        self.record().frame.get()
     }
 
     /// Says whether this `init` is told late, to a hook that attached to what existed.
@@ -181,7 +218,7 @@ impl Resource<'_> {
     pub fn set_slot<T: Any + Send + Sync>(&self, value: T) {
         let Some(hook_epoch) = self.hook_epoch() else { return };
         let value: Arc<dyn Any + Send + Sync> = Arc::new(value);
-        let mut slots = self.record.ext().slots.lock();
+        let mut slots = self.record().ext().slots.lock();
         let kept = slots.iter_mut().find(|slot| slot.hook_epoch == hook_epoch);
         let old = match kept {
             Some(slot) => Some(std::mem::replace(&mut slot.value, value)),
@@ -199,7 +236,7 @@ impl Resource<'_> {
     #[must_use]
     pub fn slot<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         let hook_epoch = self.hook_epoch()?;
-        let slots = self.record.ext.get()?.slots.lock();
+        let slots = self.record().ext.get()?.slots.lock();
         let value = slots.iter().find(|slot| slot.hook_epoch == hook_epoch)?.value.clone();
         drop(slots);
         value.downcast().ok()
@@ -208,12 +245,7 @@ impl Resource<'_> {
 
 impl fmt::Debug for Resource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Resource")
-            .field("id", &self.id())
-            .field("kind", &self.kind())
-            .field("label", &self.label())
-            .field("trigger", &self.trigger_id())
-            .finish_non_exhaustive()
+        self.facts.fmt(f)
     }
 }
 

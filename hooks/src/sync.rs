@@ -1,6 +1,6 @@
 //! Chooses between real atomics and loom's modelled ones.
 //!
-//! The one file of this crate that knows. Each side must provide: `AtomicU16`, `AtomicU32`,
+//! The one file of this crate that knows. Each side must provide: `AtomicU8`, `AtomicU32`,
 //! `AtomicU64`, `Ordering`, `Mutex` (whose `lock` ignores poisoning: no user code ever runs under
 //! one of our locks, so a poisoned one holds nothing half done), `global`, a value that lives as
 //! long as the process (or as one run of a model), and `per_thread`, a value that each thread has
@@ -8,11 +8,11 @@
 //!
 //! What only counts in a static stays on std: loom's atomics cannot be made in a constant.
 
-pub(crate) use imp::{AtomicU16, AtomicU32, AtomicU64, Mutex, Ordering, global, per_thread};
+pub(crate) use imp::{AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering, global, per_thread};
 
 #[cfg(not(loom))]
 mod imp {
-    pub(crate) use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
     use std::sync::{MutexGuard, PoisonError};
 
     pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
@@ -54,7 +54,7 @@ mod imp {
 #[cfg(loom)]
 mod imp {
     use loom::sync::MutexGuard;
-    pub(crate) use loom::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 

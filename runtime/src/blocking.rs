@@ -101,7 +101,7 @@ impl Pool {
             if inner.threads == 0 { std::mem::take(&mut inner.jobs) } else { VecDeque::new() };
         self.empty.notify_all();
         drop(inner);
-        jobs.into_iter().for_each(|job| poll::refuse(job));
+        jobs.into_iter().for_each(poll::refuse);
     }
 
     /// The body of a thread.

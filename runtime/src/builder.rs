@@ -169,7 +169,8 @@ impl Builder {
     /// # Errors
     /// When the system refuses a thread or a descriptor, or a hook cannot be enabled.
     pub fn build(self) -> io::Result<Runtime> {
-        let Builder { config, hooks, facade } = self;
+        let Builder { mut config, hooks, facade } = self;
+        config.is_mapped = facade.is_mapped();
         Runtime::start(config, move |id| {
             let mut kept: Kept = vec![facade.begin(id)];
             for enable in hooks {

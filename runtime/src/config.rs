@@ -44,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) inject_interval_ticks: u32,
     pub(crate) event_interval_ticks: u32,
     pub(crate) is_paused_at_start: bool,
+    /// Tasks note when they were born.
+    pub(crate) is_mapped: bool,
     pub(crate) unhandled_panic: UnhandledPanic,
     pub(crate) on_thread_start: Option<Callback>,
     pub(crate) on_thread_stop: Option<Callback>,
@@ -61,6 +63,7 @@ impl Config {
             inject_interval_ticks: INJECT_INTERVAL_TICKS,
             event_interval_ticks: EVENT_INTERVAL_TICKS,
             is_paused_at_start: false,
+            is_mapped: false,
             unhandled_panic: UnhandledPanic::default(),
             on_thread_start: None,
             on_thread_stop: None,

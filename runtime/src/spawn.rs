@@ -117,7 +117,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let (newborn, join) = cell::allocate(future, birth, shared.id(), Place::Worker);
+    let birth = birth.runtime(shared.id());
+    let (newborn, join) = cell::allocate(future, birth, shared.birth_time(), Place::Worker);
     let id = newborn.id();
     shared.push_new(newborn.born());
     JoinHandle::new(id, join)
@@ -132,8 +133,8 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    let (newborn, join) =
-        cell::allocate(Job::new(closure), birth, shared.id(), Place::BlockingPool);
+    let (birth, job) = (birth.runtime(shared.id()), Job::new(closure));
+    let (newborn, join) = cell::allocate(job, birth, shared.birth_time(), Place::BlockingPool);
     let id = newborn.id();
     Pool::push(shared, newborn.born());
     JoinHandle::new(id, join)

@@ -3,9 +3,10 @@
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::panic::Location;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use forebear_hooks::{AsyncId, Kind, LiveState, RuntimeId};
+use forebear_hooks::ledger::take_census;
+use forebear_hooks::{AsyncId, Coarse, Kind, LiveState, RuntimeId};
 
 use crate::inspect::context::Declarations;
 use crate::lineage::Ancestor;
@@ -47,7 +48,7 @@ impl ResourceInfo {
         self.age.is_none()
     }
 
-    fn of(id: AsyncId, seen: &Seen, now: Instant, declared: &Declarations) -> ResourceInfo {
+    fn of(id: AsyncId, seen: &Seen, now: Coarse, declared: &Declarations) -> ResourceInfo {
         let Seen { entry, state } = seen;
         ResourceInfo {
             id,
@@ -65,7 +66,7 @@ impl ResourceInfo {
     }
 
     /// As [`of`](ResourceInfo::of), of a copy that nobody needs any more.
-    fn seen(id: AsyncId, seen: Seen, now: Instant, declared: &Declarations) -> ResourceInfo {
+    fn seen(id: AsyncId, seen: Seen, now: Coarse, declared: &Declarations) -> ResourceInfo {
         let info = ResourceInfo::of(id, &seen, now, declared);
         // Its owner may have let go of the context meanwhile: then the destructors run here.
         quietly(|| drop(seen));
@@ -76,7 +77,7 @@ impl ResourceInfo {
         ResourceInfo {
             id: ancestor.id,
             kind: ancestor.kind,
-            label: ancestor.label.clone().into_owned(),
+            label: ancestor.label().into_owned(),
             location: ancestor.location,
             trigger: ancestor.trigger,
             creator: ancestor.trigger,
@@ -134,31 +135,55 @@ pub fn snapshot_of(runtime: RuntimeId) -> Snapshot {
 }
 
 fn take(wanted: impl Fn(&Entry) -> bool) -> Snapshot {
+    // First the tasks outside the map: one that enters it meanwhile is then seen twice, not never.
+    let mut entries: Vec<(AsyncId, Seen)> = tasks_outside_the_map();
+    entries.retain(|(_, seen)| wanted(&seen.entry));
     // Only copied under the locks of the map; what that costs is a few counts per resource.
-    let mut entries = tracker::map().copy(wanted);
-    entries.sort_unstable_by_key(|(id, _)| *id);
-    let (now, declared) = (Instant::now(), Declarations::now());
+    entries.extend(tracker::map().copy(wanted));
+    entries.sort_by_key(|(id, _)| *id);
+    entries.dedup_by_key(|(id, _)| *id);
+    let (now, declared) = (Coarse::now(), Declarations::now());
     let info = |(id, seen)| ResourceInfo::seen(id, seen, now, &declared);
     Snapshot { resources: entries.into_iter().map(info).collect() }
 }
 
+/// Copies the tasks that are not in the map because they have not waited yet.
+fn tasks_outside_the_map() -> Vec<(AsyncId, Seen)> {
+    let mut seen = Vec::new();
+    take_census(|task| {
+        if !task.is_entered() && tracker::keeps(task.runtime()) {
+            seen.extend(Seen::outside(task).map(|copy| (task.id(), copy)));
+        }
+    });
+    seen
+}
+
 /// Looks resources up one by one: among the living, else among the ancestors that are remembered.
 pub(super) struct Finder {
-    now: Instant,
+    now: Coarse,
     declared: Declarations,
+    /// Copied when the first one is not in the map.
+    outside: OnceCell<HashMap<AsyncId, ResourceInfo, SpreadIds>>,
     /// Copied when the first one is not among the living: it has left them by then.
     gone: OnceCell<HashMap<AsyncId, Ancestor, SpreadIds>>,
 }
 
 impl Finder {
     pub(super) fn new() -> Finder {
-        let (now, declared) = (Instant::now(), Declarations::now());
-        Finder { now, declared, gone: OnceCell::new() }
+        let (now, declared) = (Coarse::now(), Declarations::now());
+        Finder { now, declared, outside: OnceCell::new(), gone: OnceCell::new() }
     }
 
     pub(super) fn find(&self, id: AsyncId) -> Option<ResourceInfo> {
         if let Some(seen) = tracker::map().get(id) {
             return Some(ResourceInfo::seen(id, seen, self.now, &self.declared));
+        }
+        let outside = self.outside.get_or_init(|| {
+            let info = |(id, seen)| (id, ResourceInfo::seen(id, seen, self.now, &self.declared));
+            tasks_outside_the_map().into_iter().map(info).collect()
+        });
+        if let Some(task) = outside.get(&id) {
+            return Some(task.clone());
         }
         let gone = self.gone.get_or_init(|| tracker::ancestors().copy());
         gone.get(&id).map(ResourceInfo::gone)

@@ -224,7 +224,7 @@ fn a_value_outlives_its_key() {
 
 #[test]
 fn what_is_missing_is_said_with_its_key_and_the_lineage_of_the_work() {
-    forebear_context::tracker::ensure_enabled().unwrap();
+    forebear_context::tracker::ensure_enabled();
     let error = A.try_get().unwrap_err();
     assert_eq!(
         error.to_string(),

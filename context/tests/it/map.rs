@@ -5,9 +5,10 @@ use std::sync::Arc;
 use forebear_context::inspect::{lineage, snapshot, snapshot_of, tree_of};
 use forebear_context::tracker::{self, Lineage};
 use forebear_context::{AsyncLocal, flow, testing};
+use forebear_hooks::ledger::Entrance;
 use forebear_hooks::life::{Birth, Life};
 use forebear_hooks::{
-    AsyncId, AsyncResource, Kind, LiveState, Probe, Reason, RuntimeId, with_trigger,
+    AsyncId, AsyncResource, Coarse, Kind, LiveState, Probe, Reason, RuntimeId, with_trigger,
 };
 
 use crate::support::{finish, resource, runtime};
@@ -66,7 +67,11 @@ fn what_a_task_is_doing_is_asked_when_somebody_looks() {
     static STATE: Mutex<LiveState> = Mutex::new(LiveState::Idle);
     let runtime = runtime();
     let life = Life::unborn(Birth::new(Kind::TASK, || "probed").runtime(runtime));
-    life.born_with_probe(Probe::new(0, |_| Some(*STATE.lock().unwrap())));
+    let probe = Probe::new(0, |_| Some(*STATE.lock().unwrap()));
+    life.born_with_probe(probe);
+    // Until it waits, its executor would have to show it.
+    assert!(snapshot_of(runtime).get(life.id()).is_none());
+    life.waits(|| Entrance { born: Coarse::now(), probe: Some(probe) });
     for (state, glyph) in
         [(LiveState::Idle, '○'), (LiveState::Queued, '◆'), (LiveState::Running, '▶')]
     {
@@ -211,7 +216,7 @@ fn a_destructor_that_runs_because_somebody_looked_may_use_the_map() {
 
 #[test]
 fn a_flow_and_what_is_in_it_leave_the_map() {
-    tracker::ensure_enabled().unwrap();
+    tracker::ensure_enabled();
     let root = resource("root");
     let inside = root.run_in_async_scope(|| {
         finish(flow("request", async {

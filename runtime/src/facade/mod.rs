@@ -1,7 +1,8 @@
 //! Joins the runtime with the context layer: the only place of this crate that names it.
 //!
-//! Each side must provide `Options` with `new()` and `begin(RuntimeId)`, which returns what has to
-//! be kept until the runtime has ended, and `rest()`, which is called when all workers have been
+//! Each side must provide `Options` with `new()`, `is_mapped()`, which says whether anybody wants to
+//! know when tasks were born, and `begin(RuntimeId)`, which returns what has to be kept until the
+//! runtime has ended, and `rest()`, which is called when all workers have been
 //! asleep for a while.
 
 #[cfg(feature = "context")]

@@ -19,11 +19,15 @@ impl Options {
         Options { lineage: Lineage::default() }
     }
 
+    /// Says whether anybody wants to know when tasks were born.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.lineage != Lineage::Off
+    }
+
     pub(crate) fn begin(self, runtime: RuntimeId) -> Box<dyn Any + Send + Sync> {
         tracker::set_lineage(runtime, self.lineage);
-        // Without a free place among the hooks the runtime works, and is not mapped.
-        if self.lineage != Lineage::Off && tracker::ensure_enabled().is_err() {
-            tracker::set_lineage(runtime, Lineage::Off);
+        if self.is_mapped() {
+            tracker::ensure_enabled();
         }
         Box::new(Mapped(runtime))
     }

@@ -15,6 +15,10 @@ impl Options {
         Options
     }
 
+    pub(crate) fn is_mapped(&self) -> bool {
+        false
+    }
+
     pub(crate) fn begin(self, _runtime: RuntimeId) -> Box<dyn Any + Send + Sync> {
         Box::new(())
     }

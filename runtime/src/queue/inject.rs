@@ -196,10 +196,10 @@ mod model {
 
     /// Loom reports a future that is never dropped, by what it holds.
     fn task(held: &Arc<()>) -> Runnable {
-        let birth = Birth::new(Kind::TASK, || "model");
         let runtime = RuntimeId::from_u32(1).expect("1 is a number of a runtime");
+        let birth = Birth::new(Kind::TASK, || "model").runtime(runtime);
         let held = held.clone();
-        cell::allocate(async move { drop(held) }, birth, runtime, Place::Worker).0.born()
+        cell::allocate(async move { drop(held) }, birth, None, Place::Worker).0.born()
     }
 
     fn cancel_all(inject: &Inject) {

@@ -19,7 +19,7 @@ use crate::blocking::Pool;
 use crate::config::Config;
 use crate::driver::{self, Driver};
 use crate::enter;
-use crate::hooks::RuntimeId;
+use crate::hooks::{CoarseTick, RuntimeId, ledger};
 use crate::park::{Found, Parker};
 use crate::queue::inject::Inject;
 use crate::queue::local::{self, Local};
@@ -82,6 +82,8 @@ pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
         ending: Ending::new(workers),
         config,
     });
+    // Said again it changes nothing.
+    let _ = ledger::set_census(cell::census);
     shared.claim.publish(&shared);
     Ok((shared, locals))
 }
@@ -90,7 +92,7 @@ pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
 #[inline]
 pub(crate) fn schedule(task: Runnable) {
     let elsewhere = enter::with_worker(|worker| match worker {
-        Some(worker) if worker.serves(task.runtime()) => {
+        Some(worker) if task.runtime() == Some(worker.runtime()) => {
             worker.push(task);
             None
         }
@@ -103,7 +105,7 @@ pub(crate) fn schedule(task: Runnable) {
 
 #[cold]
 fn schedule_elsewhere(task: Runnable) {
-    match lookup::find(task.runtime()) {
+    match task.runtime().and_then(lookup::find) {
         Some(shared) => shared.push_woken(task),
         // A runtime does not end before its tasks. If one is left, it ends here.
         None => poll::refuse(task),
@@ -113,6 +115,12 @@ fn schedule_elsewhere(task: Runnable) {
 impl Shared {
     pub(crate) fn id(&self) -> RuntimeId {
         self.claim.id()
+    }
+
+    /// Returns the present, if tasks are to note when they were born.
+    #[inline]
+    pub(crate) fn birth_time(&self) -> Option<CoarseTick> {
+        if self.config.is_mapped { Some(CoarseTick::now()) } else { None }
     }
 
     /// Queues a new task, or cancels it if the runtime is ending.

@@ -15,8 +15,8 @@
 //! I4. An `Inside` exists at most once per task, not beside a `Runnable`, and only while the state
 //!     says `RUNNING`. It is made of a `Runnable`, and taken by `rest`, `hold` and `finish`. Before
 //!     birth, the spawner is alone with the task: a [`Newborn`].
-//! I5. `life` and `stage` are touched by the holder of the `Inside` only, but that the stage of a
-//!     complete task belongs to its `JoinHandle`. The stage holds the future until `poll` or
+//! I5. `life` is run and ended, and `stage` is touched, by the holder of the `Inside` only, but that
+//!     the stage of a complete task belongs to its `JoinHandle`. The stage holds the future until `poll` or
 //!     `cancel` have put the output in its place, and is empty when that was taken or dropped.
 //! I6. What is in `join_waker` belongs to the handle, and to the finisher if the state said
 //!     `JOIN_WAKER` when the task became complete.
@@ -37,8 +37,9 @@ use std::ptr::{self, NonNull};
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
+use crate::hooks::ledger::{Entrance, Sighting};
 use crate::hooks::life::{Birth, Life, Running};
-use crate::hooks::{AsyncId, LiveState, Outcome, Probe, Reason, RuntimeId};
+use crate::hooks::{AsyncId, CoarseTick, LiveState, Outcome, Probe, Reason, RuntimeId};
 use crate::sync::{AtomicBool, AtomicPtr, Ordering};
 use crate::task::error::JoinError;
 use crate::task::memory::{self, Class, Slot};
@@ -55,11 +56,12 @@ pub(crate) struct Header {
 
 /// The header without the state, which is there before and after the task.
 struct Body {
-    life: UnsafeCell<Life>,
+    life: Life,
     vtable: &'static Vtable,
     /// A [`ThinWaker`] turned raw, or null. Relaxed: the state hands it over.
     join_waker: AtomicPtr<()>,
-    runtime: RuntimeId,
+    /// If somebody wants to know.
+    born: Option<CoarseTick>,
     slot: Slot,
     /// Somebody polls it, as seen from outside: Relaxed, because it orders nothing.
     is_polled: AtomicBool,
@@ -147,14 +149,14 @@ pub(crate) struct Newborn(NonNull<Header>);
 pub(crate) fn allocate<F: Future>(
     future: F,
     birth: Birth,
-    runtime: RuntimeId,
+    born: Option<CoarseTick>,
     place: Place,
 ) -> (Newborn, JoinRef<F::Output>) {
     // Decided when the program is compiled.
     if class_of::<F>().is_some() {
-        allocate_here(future, birth, runtime, place)
+        allocate_here(future, birth, born, place)
     } else {
-        allocate_here(Box::pin(future), birth, runtime, place)
+        allocate_here(Box::pin(future), birth, born, place)
     }
 }
 
@@ -162,16 +164,16 @@ pub(crate) fn allocate<F: Future>(
 fn allocate_here<F: Future>(
     future: F,
     birth: Birth,
-    runtime: RuntimeId,
+    born: Option<CoarseTick>,
     place: Place,
 ) -> (Newborn, JoinRef<F::Output>) {
     let vtable = const { &<Cell<F> as HasVtable>::VTABLE };
     let (block, slot) = memory::allocate(vtable.class);
     let body = Body {
-        life: UnsafeCell::new(Life::unborn(birth.runtime(runtime).single())),
+        life: Life::unborn(birth.single()),
         vtable,
         join_waker: AtomicPtr::new(ptr::null_mut()),
-        runtime,
+        born,
         slot,
         is_polled: AtomicBool::new(false),
         place,
@@ -191,20 +193,21 @@ fn allocate_here<F: Future>(
 impl Newborn {
     #[inline]
     pub(crate) fn id(&self) -> AsyncId {
-        // SAFETY: by I4 the spawner is alone with the task.
-        unsafe { (*self.body().life.get()).id() }
+        self.body().life.id()
     }
 
     /// Emits `init`, and lets the task be seen: the last thing before a queue gets it.
     #[inline]
     pub(crate) fn born(self) -> Runnable {
-        let task = Runnable(self.0);
-        // SAFETY: by I4 the spawner is alone with the task.
-        let life = unsafe { &*task.body().life.get() };
-        life.born_with_probe(Probe::new(self.0.addr().get(), read_probe));
-        task.header().state.be_born();
-        task
+        self.body().life.born_with_probe(probe_of(self.0));
+        self.header().state.be_born();
+        Runnable(self.0)
     }
+}
+
+#[inline]
+fn probe_of(header: NonNull<Header>) -> Probe {
+    Probe::new(header.addr().get(), read_probe)
 }
 
 /// Says what the task in a block is doing, if there is one.
@@ -218,12 +221,22 @@ fn find(block: NonNull<u8>, state: &State) -> Option<TaskRef> {
     state.try_ref().then(|| TaskRef(block.cast()))
 }
 
-/// Calls `f` with every task of a runtime that is not complete.
+/// Calls `f` with every task of a runtime's workers that is not complete.
 pub(crate) fn each_of(runtime: RuntimeId, mut f: impl FnMut(TaskRef)) {
     memory::each_block(|block, state| {
-        let task = find(block, state).filter(|task| task.runtime() == runtime);
+        let task = find(block, state).filter(|task| task.body().life.runtime() == Some(runtime));
         if let Some(task) = task.filter(|task| task.body().place == Place::Worker) {
             f(task);
+        }
+    });
+}
+
+/// Shows every task of the process that is not complete, and whose birth was noted.
+pub(crate) fn census(f: &mut dyn FnMut(&Sighting<'_>)) {
+    memory::each_block(|block, state| {
+        let Some(task) = find(block, state) else { return };
+        if let Some(born) = task.body().born {
+            f(&task.body().life.sighting(task.live_state(), born.into()));
         }
     });
 }
@@ -264,8 +277,8 @@ impl ToHeader for Runnable {
 
 impl Runnable {
     #[inline]
-    pub(crate) fn runtime(&self) -> RuntimeId {
-        self.body().runtime
+    pub(crate) fn runtime(&self) -> Option<RuntimeId> {
+        self.body().life.runtime()
     }
 
     /// Lets the caller inside, if the task is to be polled; if it is doomed, says why.
@@ -284,10 +297,6 @@ impl TaskRef {
     #[inline]
     pub(crate) fn state(&self) -> &State {
         &self.header().state
-    }
-
-    pub(crate) fn runtime(&self) -> RuntimeId {
-        self.body().runtime
     }
 
     fn live_state(&self) -> LiveState {
@@ -352,7 +361,7 @@ impl TaskRef {
 
     #[inline]
     fn submit(&self, wake: Wake) -> Option<Runnable> {
-        (wake == Wake::Submit).then(|| Runnable(self.0))
+        if wake == Wake::Submit { Some(Runnable(self.0)) } else { None }
     }
 
     /// Frees the task; the count says that this reference was the last.
@@ -385,9 +394,9 @@ impl Drop for TaskRef {
 #[inline]
 fn free(header: NonNull<Header>) {
     // SAFETY: by I2 nobody frees the cell before this thread, which gave up the last reference.
-    let body = unsafe { &header.as_ref().body };
-    let slot = body.slot;
-    let life = body.life.get();
+    let slot = unsafe { header.as_ref() }.body.slot;
+    // SAFETY: as before.
+    let life = unsafe { &raw mut (*header.as_ptr()).body.life };
     // SAFETY: nobody else has a pointer to the task, and it is not used any more.
     unsafe { ptr::drop_in_place(life) };
     // SAFETY: it is the block that the task was given, and nobody uses it any more.
@@ -520,16 +529,25 @@ impl Inside {
 
     #[inline]
     pub(crate) fn life(&self) -> &Life {
-        // SAFETY: by I5 it is the holder's; only `end` has it mutably, and that takes `&mut`.
-        unsafe { &*self.0.body().life.get() }
+        &self.0.body().life
     }
 
     /// Ends the life.
     #[inline]
     pub(crate) fn end(&mut self, reason: Reason) {
-        let life = self.0.body().life.get();
-        // SAFETY: by I5 it is the holder's, and `&mut` shows that nobody borrows it from here.
-        unsafe { (*life).end_in_place(reason) };
+        // SAFETY: by I5 nobody else is inside, `&mut` shows that nobody borrows anything from here,
+        // and the census looks by a sighting.
+        unsafe { self.life().end_in_place(reason) };
+    }
+
+    /// Says that the task is about to wait.
+    #[inline]
+    fn waits(&self) {
+        let body = self.0.body();
+        if let Some(born) = body.born {
+            let probe = Some(probe_of(self.0.0));
+            body.life.waits(|| Entrance { born: born.into(), probe });
+        }
     }
 
     /// Returns a waker for a poll, in which the task is alive.
@@ -576,6 +594,7 @@ impl Inside {
     /// Transitions 3 and 4.
     #[inline]
     pub(crate) fn rest(self) -> Rested {
+        self.waits();
         match self.state().rest() {
             Rest::Idle => Rested::Idle,
             Rest::Again => Rested::Again(self.hold()),
@@ -721,8 +740,8 @@ mod tests {
     }
 
     fn spawn<F: Future>(future: F, runtime: RuntimeId) -> (Runnable, JoinRef<F::Output>) {
-        let birth = Birth::new(Kind::TASK, || "test");
-        let (newborn, join) = allocate(future, birth, runtime, Place::Worker);
+        let birth = Birth::new(Kind::TASK, || "test").runtime(runtime);
+        let (newborn, join) = allocate(future, birth, None, Place::Worker);
         (newborn.born(), join)
     }
 
@@ -911,11 +930,11 @@ mod model {
     }
 
     fn spawn(drops: &Arc<AtomicUsize>) -> (Runnable, JoinRef<Output>) {
-        let birth = Birth::new(Kind::TASK, || "model");
         let runtime = RuntimeId::from_u32(1).expect("1 is a number of a runtime");
+        let birth = Birth::new(Kind::TASK, || "model").runtime(runtime);
         let drops = drops.clone();
         let future = async { Output::new(drops) };
-        let (newborn, join) = allocate(future, birth, runtime, Place::Worker);
+        let (newborn, join) = allocate(future, birth, None, Place::Worker);
         (newborn.born(), join)
     }
 
