@@ -194,13 +194,20 @@ fn conceive(plain: Plain, more: Option<&mut More>, here: Here<'_>) -> Record {
     if let Some(more) = more {
         (name, link, frame) = (more.name.take(), more.link, more.frame.take());
     }
-    let record = Record {
+    let is_plain = !has_other_creator && name.is_none() && link.is_none() && hidden == 0;
+    let ext = if is_plain {
+        Record::no_ext()
+    } else {
+        Record::ext_of(name, if has_other_creator { creator_id } else { None }, link, hidden)
+    };
+    // The last thing, and never looked at here: so it is made where it is to lie, and not moved.
+    Record {
         id,
         trigger,
         frame: Held::new(frame.unwrap_or_else(|| here.frame.inherit(plain.heir))),
         location: plain.location,
         label: plain.label,
-        ext: Record::no_ext(),
+        ext,
         scope,
         epoch,
         // What is made by code of a runtime, and does not say otherwise, belongs to that runtime.
@@ -208,12 +215,7 @@ fn conceive(plain: Plain, more: Option<&mut More>, here: Here<'_>) -> Record {
         kind: plain.kind,
         flags: Flags::at_birth(flags),
         lookers: Lookers::none(),
-    };
-    if has_other_creator || name.is_some() || link.is_some() || hidden != 0 {
-        let creator = if has_other_creator { creator_id } else { None };
-        record.extend(name, creator, link, hidden);
     }
-    record
 }
 
 /// A newborn, and what it has from its ancestors.

@@ -124,18 +124,18 @@ impl Record {
         OnceBox::new()
     }
 
-    /// Gives a new record what few have.
+    /// What few records have.
     #[cold]
-    pub(crate) fn extend(
-        &self,
+    pub(crate) fn ext_of(
         name: Option<Cow<'static, str>>,
         creator: Option<AsyncId>,
         link: Option<AsyncId>,
         hidden: u32,
-    ) {
-        let ext = Box::new(Ext { name, creator, link, hidden, ..Ext::default() });
-        // The record is new, so the box is the first.
-        let _ = self.ext.set(ext);
+    ) -> OnceBox<Ext> {
+        let ext = OnceBox::new();
+        // It is new, so the box is the first.
+        let _ = ext.set(Box::new(Ext { name, creator, link, hidden, ..Ext::default() }));
+        ext
     }
 
     pub(crate) fn ext(&self) -> &Ext {

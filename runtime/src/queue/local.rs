@@ -61,21 +61,17 @@ pub(crate) enum Pushed {
 }
 
 impl Local {
-    /// Queues a task that was made ready by the one that runs: it goes first.
+    /// Queues a task that was made ready by the one that runs: the first of them goes before all
+    /// others, the rest behind. That the last goes first, as elsewhere, would take a swap for each.
     #[inline]
     pub(crate) fn push(&self, shared: &Shared, task: Runnable) -> Pushed {
-        if !self.slot_is_set.replace(true) {
-            // Only this thread fills the slot, and it has emptied it: no need to swap.
-            shared.slot.store(Some(task));
-            return Pushed::Private;
+        if self.slot_is_set.replace(true) {
+            self.deque.push(task);
+            return Pushed::Stealable;
         }
-        match shared.slot.swap(Some(task)) {
-            None => Pushed::Private,
-            Some(earlier) => {
-                self.deque.push(earlier);
-                Pushed::Stealable
-            }
-        }
+        // Only this thread fills the slot, and it has emptied it: no need to swap.
+        shared.slot.store(Some(task));
+        Pushed::Private
     }
 
     /// Queues a task behind all others. One that is alone is not worth waking anybody for.
