@@ -24,7 +24,7 @@ mod snapshot; // all values
 pub mod fields; // the business context
 mod flow; // one unit of business work
 mod map; // what is alive, by id
-pub mod tracker; // the hook that keeps it
+pub mod tracker; // the ledger that is kept by it
 mod lineage; // what is gone and not forgotten
 pub mod inspect; // the same, to look at
 pub mod testing; // checks for tests

@@ -5,8 +5,7 @@
 //! # Invariants
 //! M1. Nothing foreign runs under the lock of a shard: what comes out is dropped by the caller, and
 //!     values are rendered after they were copied. The one exception is a [`Probe`], which an
-//!     executor has made: it is asked there, because only as long as a resource is in the map is
-//!     it known not to have ended.
+//!     executor has made.
 //! M2. An entry keeps the context of a resource for no longer than the resource lives.
 
 use std::borrow::Cow;
@@ -16,15 +15,24 @@ use std::time::Duration;
 
 use dashmap::{DashMap, SharedValue};
 use forebear_hooks::ledger::{Entrance, Sighting};
-use forebear_hooks::{AsyncId, Coarse, Facts, Frame, Kind, LiveState, Probe, RuntimeId};
+use forebear_hooks::{AsyncId, Coarse, Facts, Frame, Kind, LiveState, Probe, Resource, RuntimeId};
 
-/// What the map knows of a resource.
+use crate::quiet::quietly;
+
+/// What the map knows of a task: where to look. The rest is there.
+#[derive(Clone, Copy)]
+pub(crate) struct Task {
+    probe: Probe,
+    /// It was stated to be the trigger of something that it did not create.
+    is_cause: bool,
+}
+
+/// What the map knows of any other resource.
 #[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) trigger: Option<AsyncId>,
     pub(crate) location: &'static Location<'static>,
     pub(crate) frame: Frame,
-    probe: Option<Probe>,
     /// Names its code. It is called by who wants to read it: that is seldom.
     code_name: fn() -> &'static str,
     born: Coarse,
@@ -32,25 +40,24 @@ pub(crate) struct Entry {
     pub(crate) runtime: Option<RuntimeId>,
     pub(crate) kind: Kind,
     /// It was stated to be the trigger of something that it did not create.
-    pub(crate) is_cause: bool,
+    is_cause: bool,
 }
 
-/// A copy of an entry, and what the resource was doing just then.
+/// A copy of what is known of a resource, and what it was doing just then, if it was a task.
 pub(crate) struct Seen {
     pub(crate) entry: Entry,
     pub(crate) state: Option<LiveState>,
 }
 
 impl Seen {
-    fn now(entry: &Entry) -> Seen {
-        Seen { entry: entry.clone(), state: entry.probe.and_then(|probe| probe.state()) }
+    /// Of a task; `None` if it has just ended.
+    pub(crate) fn task(task: &Sighting<'_>) -> Option<Seen> {
+        let entry = Entry::of(task, task.frame()?, task.born());
+        Some(Seen { entry, state: Some(task.state()) })
     }
 
-    /// Of a task that is in no map; `None` if it has just ended.
-    pub(crate) fn outside(task: &Sighting<'_>) -> Option<Seen> {
-        let entrance = Entrance { born: task.born(), probe: None };
-        let entry = Entry::of(task, task.frame()?, &entrance);
-        Some(Seen { entry, state: Some(task.state()) })
+    fn other(entry: &Entry) -> Seen {
+        Seen { entry: entry.clone(), state: None }
     }
 }
 
@@ -62,12 +69,12 @@ struct Rare {
     link: Option<AsyncId>,
 }
 
-// With its id it is 80 bytes; a table of them is between 7/16 and 7/8 full.
+// With its id it is 64 bytes; a table of them is between 7/16 and 7/8 full.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Entry>() == 72);
+const _: () = assert!(size_of::<Entry>() == 56 && size_of::<Task>() == 24);
 
 impl Entry {
-    pub(crate) fn of(resource: &Facts<'_>, frame: Frame, entrance: &Entrance) -> Entry {
+    pub(crate) fn of(resource: &Facts<'_>, frame: Frame, born: Coarse) -> Entry {
         let (trigger, creator, link) =
             (resource.trigger_id(), resource.creator_id(), resource.link());
         let is_rare = creator != trigger || link.is_some() || resource.is_named();
@@ -75,9 +82,8 @@ impl Entry {
             trigger,
             location: resource.location(),
             frame,
-            probe: entrance.probe,
             code_name: resource.code_name(),
-            born: entrance.born,
+            born,
             rare: is_rare.then(|| Box::new(Rare { name: name_of(resource), creator, link })),
             runtime: resource.runtime(),
             kind: resource.kind(),
@@ -196,98 +202,139 @@ impl Hasher for IdHasher {
     }
 }
 
-/// A shard keeps room for so many resources, however few are left: some 40 KiB. Below that it is
-/// not worth growing again.
+/// A shard keeps room for so many resources, however few are left: some 40 KiB at most. Below that
+/// it is not worth growing again.
 const SHARD_KEPT_MAX: usize = 448;
 
 /// A shard that is less full than one in this many gives memory back.
 const SHARD_SLACK: usize = 8;
 
-/// What is alive, by id.
+/// What lasts and is alive, by id. Tasks lie where their executor finds them, so of them there is
+/// less to keep.
 pub(crate) struct Map {
-    entries: DashMap<AsyncId, Entry, SpreadIds>,
+    tasks: Shards<Task>,
+    others: Shards<Entry>,
 }
 
 impl Map {
     pub(crate) fn new() -> Map {
-        Map { entries: DashMap::with_hasher_and_shard_amount(SpreadIds, SHARDS) }
+        Map { tasks: Shards::new(), others: Shards::new() }
     }
 
-    /// Inserts an id that was never in the map.
-    pub(crate) fn insert(&self, id: AsyncId, entry: Entry) {
-        let hash = spread(id.get());
-        let shard = &self.entries.shards()[self.shard_of(hash)];
-        // Ids are unique, so there is nothing to look for first.
-        shard.write().insert(hash, (id, SharedValue::new(entry)), |(id, _)| spread(id.get()));
-    }
-
-    /// Takes an entry out. A shard that a burst has left nearly empty gets smaller: each time to
-    /// half of what is allowed, so that it costs little per resource that left.
-    pub(crate) fn remove(&self, id: AsyncId) -> Option<Entry> {
-        let hash = spread(id.get());
-        let shard = &self.entries.shards()[self.shard_of(hash)];
-        let mut shard = shard.write();
-        let (_, entry) = shard.remove_entry(hash, |(known, _)| *known == id)?;
-        let room = shard.capacity();
-        if room > SHARD_KEPT_MAX && shard.len() < room / SHARD_SLACK {
-            let kept = (room / SHARD_SLACK * 2).max(SHARD_KEPT_MAX);
-            shard.shrink_to(kept, |(id, _)| spread(id.get()));
+    /// Enters a resource that was never in the map.
+    pub(crate) fn enter(&self, resource: &Resource<'_>, entrance: &Entrance) {
+        match entrance.probe {
+            Some(probe) => self.tasks.insert(resource.id(), Task { probe, is_cause: false }),
+            None => {
+                let entry = Entry::of(resource, resource.frame().clone(), entrance.born);
+                self.others.insert(resource.id(), entry);
+            }
         }
-        Some(entry.into_inner())
     }
 
-    // The hash has as many bits as dashmap wants, or more of which it takes the lower.
-    #[allow(clippy::cast_possible_truncation, reason = "on 32 bits ids of far blocks share shards")]
-    fn shard_of(&self, hash: u64) -> usize {
-        self.entries.determine_shard(hash as usize)
+    /// Takes a resource out. Says whether it was stated to be the trigger of something that it did
+    /// not create.
+    pub(crate) fn leave(&self, resource: &Resource<'_>) -> bool {
+        let id = resource.id();
+        if resource.kind() == Kind::TASK {
+            if let Some(task) = self.tasks.remove(id) {
+                return task.is_cause;
+            }
+        }
+        let Some(entry) = self.others.remove(id) else { return false };
+        let is_cause = entry.is_cause;
+        // Perhaps the last reference to values with destructors: it goes here, under no lock.
+        quietly(|| drop(entry));
+        is_cause
     }
 
     /// Notes that something which it did not create has this id as its trigger.
     pub(crate) fn mark_cause(&self, id: AsyncId) {
-        if let Some(mut entry) = self.entries.get_mut(&id) {
+        if let Some(mut task) = self.tasks.0.get_mut(&id) {
+            task.is_cause = true;
+        } else if let Some(mut entry) = self.others.0.get_mut(&id) {
             entry.is_cause = true;
         }
     }
 
     pub(crate) fn get(&self, id: AsyncId) -> Option<Seen> {
-        self.entries.get(&id).map(|entry| Seen::now(&entry))
+        // Under the lock, because only as long as a task is in the map it is known to be there.
+        let task = self.tasks.0.get(&id).and_then(|task| task.probe.look(Seen::task)).flatten();
+        task.or_else(|| self.others.0.get(&id).map(|entry| Seen::other(&entry)))
     }
 
-    /// Copies what is wanted, shard by shard: no two of them are held at once.
-    pub(crate) fn copy(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<(AsyncId, Seen)> {
-        let entries = self.entries.iter().filter(|entry| wanted(entry));
-        entries.map(|entry| (*entry.key(), Seen::now(&entry))).collect()
+    /// Copies what is wanted and is no task, shard by shard: no two of them are held at once.
+    pub(crate) fn copy_others(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<(AsyncId, Seen)> {
+        let entries = self.others.0.iter().filter(|entry| wanted(entry));
+        entries.map(|entry| (*entry.key(), Seen::other(&entry))).collect()
+    }
+
+    pub(crate) fn count_others(&self, wanted: impl Fn(&Entry) -> bool) -> usize {
+        self.others.0.iter().filter(|entry| wanted(entry)).count()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    pub(crate) fn count(&self, wanted: impl Fn(&Entry) -> bool) -> usize {
-        self.entries.iter().filter(|entry| wanted(entry)).count()
+        self.tasks.0.len() + self.others.0.len()
     }
 
     /// Gives the room back that is not needed now, also what a shard usually keeps.
     pub(crate) fn give_room_back(&self) {
-        self.entries.shrink_to_fit();
+        self.tasks.0.shrink_to_fit();
+        self.others.0.shrink_to_fit();
     }
 
     /// Returns for how many entries there is room.
     pub(crate) fn room(&self) -> usize {
-        self.entries.capacity()
+        self.tasks.0.capacity() + self.others.0.capacity()
+    }
+}
+
+/// Something by id, in a map that grows and shrinks.
+struct Shards<V>(DashMap<AsyncId, V, SpreadIds>);
+
+impl<V> Shards<V> {
+    fn new() -> Shards<V> {
+        Shards(DashMap::with_hasher_and_shard_amount(SpreadIds, SHARDS))
+    }
+
+    /// Inserts an id that was never in the map.
+    fn insert(&self, id: AsyncId, value: V) {
+        let hash = spread(id.get());
+        let shard = &self.0.shards()[self.shard_of(hash)];
+        // Ids are unique, so there is nothing to look for first.
+        shard.write().insert(hash, (id, SharedValue::new(value)), |(id, _)| spread(id.get()));
+    }
+
+    /// Takes a value out. A shard that a burst has left nearly empty gets smaller: each time to half
+    /// of what is allowed, so that it costs little per resource that left.
+    fn remove(&self, id: AsyncId) -> Option<V> {
+        let hash = spread(id.get());
+        let shard = &self.0.shards()[self.shard_of(hash)];
+        let mut shard = shard.write();
+        let (_, value) = shard.remove_entry(hash, |(known, _)| *known == id)?;
+        let room = shard.capacity();
+        if room > SHARD_KEPT_MAX && shard.len() < room / SHARD_SLACK {
+            let kept = (room / SHARD_SLACK * 2).max(SHARD_KEPT_MAX);
+            shard.shrink_to(kept, |(id, _)| spread(id.get()));
+        }
+        Some(value.into_inner())
+    }
+
+    // The hash has as many bits as dashmap wants, or more of which it takes the lower.
+    #[allow(clippy::cast_possible_truncation, reason = "on 32 bits ids of far blocks share shards")]
+    fn shard_of(&self, hash: u64) -> usize {
+        self.0.determine_shard(hash as usize)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, Map, SHARD_KEPT_MAX, SHARDS, short_name, spread, wrapped_in_ours};
-    use forebear_hooks::ledger::Entrance;
+    use super::{Entry, SHARD_KEPT_MAX, SHARDS, Shards, short_name, spread, wrapped_in_ours};
     use forebear_hooks::{AsyncId, Coarse, Frame, Kind, life};
 
     fn entry() -> Entry {
         let life = life::Life::begin(life::Birth::new(Kind::TIMER, || "sleep"));
-        let entrance = Entrance { born: Coarse::now(), probe: None };
-        Entry::of(&life.resource(), Frame::empty(), &entrance)
+        Entry::of(&life.resource(), Frame::empty(), Coarse::now())
     }
 
     fn ids(range: std::ops::Range<u64>) -> impl Iterator<Item = AsyncId> {
@@ -296,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_block_of_ids_shares_a_shard_and_the_next_block_has_another() {
-        let map = Map::new();
+        let map = Shards::<Entry>::new();
         let shard = |id: u64| map.shard_of(spread(id));
         for block in 0..200_u64 {
             let first = block * 1024 + 1;
@@ -320,34 +367,38 @@ mod tests {
 
     #[test]
     fn what_is_removed_is_gone_and_what_is_not_stays() {
-        let map = Map::new();
+        let map = Shards::new();
         for id in ids(1..5001) {
             map.insert(id, entry());
         }
-        assert_eq!(map.len(), 5000);
+        assert_eq!(map.0.len(), 5000);
         for id in ids(1..5001).filter(|id| id.get() % 3 != 0) {
             assert!(map.remove(id).is_some());
             assert!(map.remove(id).is_none());
         }
-        assert_eq!(map.len(), 1666);
-        assert!(ids(1..5001).all(|id| map.get(id).is_some() == (id.get() % 3 == 0)));
+        assert_eq!(map.0.len(), 1666);
+        assert!(ids(1..5001).all(|id| map.0.contains_key(&id) == (id.get() % 3 == 0)));
     }
 
     #[test]
     fn a_burst_gives_its_room_back() {
-        let map = Map::new();
+        let map = Shards::new();
         let last = 64 * 1024 * 4 + 1;
         for id in ids(1..last) {
             map.insert(id, entry());
         }
-        assert!(map.room() >= 64 * 1024 * 4);
+        assert!(map.0.capacity() >= 64 * 1024 * 4);
         for id in ids(1..last) {
             map.remove(id);
         }
-        assert_eq!(map.len(), 0);
-        assert!(map.room() <= SHARDS * SHARD_KEPT_MAX, "room for {} is left", map.room());
-        map.give_room_back();
-        assert_eq!(map.room(), 0);
+        assert_eq!(map.0.len(), 0);
+        assert!(
+            map.0.capacity() <= SHARDS * SHARD_KEPT_MAX,
+            "room for {} is left",
+            map.0.capacity()
+        );
+        map.0.shrink_to_fit();
+        assert_eq!(map.0.capacity(), 0);
     }
 
     #[test]

@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use forebear_hooks::ledger::{Entrance, Ledger, set_ledger};
 use forebear_hooks::{Resource, RuntimeId};
 
+use crate::inspect;
 use crate::lineage::{Ancestor, Ancestors};
-use crate::map::{Entry, Map};
-use crate::quiet::quietly;
+use crate::map::Map;
 
 /// How much of the lineage of a runtime's resources is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Ledger for Tracker {
         if lineage_of(resource.runtime()) == Lineage::Off {
             return false;
         }
-        MAP.insert(resource.id(), Entry::of(resource, resource.frame().clone(), entrance));
+        MAP.enter(resource, entrance);
         if resource.trigger_id() != resource.creator_id() {
             // A creator notes by itself that it is one; of this the trigger does not know.
             if let Some(trigger) = resource.trigger_id() {
@@ -85,13 +85,11 @@ impl Ledger for Tracker {
     }
 
     fn leave(&self, resource: &Resource<'_>, was_entered: bool) {
-        let entry = if was_entered { MAP.remove(resource.id()) } else { None };
-        let has_descendants = resource.is_parent() || entry.as_ref().is_some_and(|it| it.is_cause);
+        let is_cause = was_entered && MAP.leave(resource);
+        let has_descendants = resource.is_parent() || is_cause;
         if has_descendants && lineage_of(resource.runtime()) == Lineage::Full {
             ANCESTORS.bury(Ancestor::of(resource));
         }
-        // Perhaps the last reference to values with destructors: it goes here, under no lock.
-        quietly(|| drop(entry));
     }
 }
 
@@ -137,10 +135,10 @@ pub fn len() -> usize {
     MAP.len()
 }
 
-/// Returns how many resources of a runtime are in the map.
+/// Returns how many resources of a runtime are alive, as far as they are mapped.
 #[must_use]
 pub fn len_of(runtime: RuntimeId) -> usize {
-    MAP.count(|entry| entry.runtime == Some(runtime))
+    inspect::count(|of| of == Some(runtime))
 }
 
 /// How large the map is.

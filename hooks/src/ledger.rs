@@ -33,7 +33,7 @@ pub trait Ledger: Send + Sync + 'static {
 pub struct Entrance {
     /// When it was born.
     pub born: Coarse,
-    /// What can tell what it is doing, if it is a task.
+    /// What finds it, if it is a task.
     pub probe: Option<Probe>,
 }
 

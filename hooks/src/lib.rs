@@ -86,4 +86,4 @@ pub use instrument::{Instrumented, InstrumentedStream, instrument, instrument_st
 pub use kind::Kind;
 pub use reason::{Outcome, Reason};
 pub use registry::HOOKS_MAX;
-pub use resource::{Facts, LiveState, Probe, Resource};
+pub use resource::{Facts, LiveState, Probe, Resource, Show};

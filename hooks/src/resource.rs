@@ -11,6 +11,7 @@ use std::time::Instant;
 use crate::frame::Frame;
 use crate::id::{AsyncId, RuntimeId};
 use crate::kind::Kind;
+use crate::ledger::Sighting;
 use crate::record::{FLOW_ROOT, Record, SlotValue};
 
 /// What one emission shares between the hooks that hear it.
@@ -260,27 +261,32 @@ pub enum LiveState {
     Idle,
 }
 
-/// Says what a resource is doing, without touching it and without keeping it.
+/// Finds a task where its executor keeps it, without keeping it.
 ///
-/// It is to be asked only while the resource is known not to have ended: it knows a place, in which
+/// It is to be used only while the task is known not to have ended: it knows a place, in which
 /// another may be after that.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe {
     place: usize,
-    read: fn(usize) -> Option<LiveState>,
+    show: Show,
 }
 
+/// Shows the task in a place, if there is one, to a function that calls nothing foreign.
+pub type Show = fn(usize, &mut dyn FnMut(&Sighting<'_>));
+
 impl Probe {
-    /// Makes a probe for an executor that can tell what a task is doing from its place in memory,
-    /// where there may be no task any more.
+    /// Makes a probe for an executor that can show a task by its place in memory, where there may
+    /// be none any more.
     #[must_use]
-    pub fn new(place: usize, read: fn(usize) -> Option<LiveState>) -> Probe {
-        Probe { place, read }
+    #[inline]
+    pub fn new(place: usize, show: Show) -> Probe {
+        Probe { place, show }
     }
 
-    /// Returns what the resource is doing now, `None` if it has ended.
-    #[must_use]
-    pub fn state(&self) -> Option<LiveState> {
-        (self.read)(self.place)
+    /// Looks at the task: returns what `f` makes of it, `None` if it has ended.
+    pub fn look<R>(&self, f: impl FnOnce(&Sighting<'_>) -> R) -> Option<R> {
+        let (mut f, mut seen) = (Some(f), None);
+        (self.show)(self.place, &mut |sighting| seen = f.take().map(|f| f(sighting)));
+        seen
     }
 }

@@ -135,35 +135,39 @@ pub fn snapshot_of(runtime: RuntimeId) -> Snapshot {
 }
 
 fn take(wanted: impl Fn(&Entry) -> bool) -> Snapshot {
-    // First the tasks outside the map: one that enters it meanwhile is then seen twice, not never.
-    let mut entries: Vec<(AsyncId, Seen)> = tasks_outside_the_map();
-    entries.retain(|(_, seen)| wanted(&seen.entry));
+    let mut entries = tasks(&wanted);
     // Only copied under the locks of the map; what that costs is a few counts per resource.
-    entries.extend(tracker::map().copy(wanted));
-    entries.sort_by_key(|(id, _)| *id);
-    entries.dedup_by_key(|(id, _)| *id);
+    entries.extend(tracker::map().copy_others(wanted));
+    entries.sort_unstable_by_key(|(id, _)| *id);
     let (now, declared) = (Coarse::now(), Declarations::now());
     let info = |(id, seen)| ResourceInfo::seen(id, seen, now, &declared);
     Snapshot { resources: entries.into_iter().map(info).collect() }
 }
 
-/// Copies the tasks that are not in the map because they have not waited yet.
-fn tasks_outside_the_map() -> Vec<(AsyncId, Seen)> {
-    let mut seen = Vec::new();
+/// Copies the tasks, from where their executor keeps them.
+fn tasks(wanted: impl Fn(&Entry) -> bool) -> Vec<(AsyncId, Seen)> {
+    let mut tasks = Vec::new();
     take_census(|task| {
-        if !task.is_entered() && tracker::keeps(task.runtime()) {
-            seen.extend(Seen::outside(task).map(|copy| (task.id(), copy)));
-        }
+        let seen = if tracker::keeps(task.runtime()) { Seen::task(task) } else { None };
+        let seen = seen.filter(|seen| wanted(&seen.entry));
+        tasks.extend(seen.map(|seen| (task.id(), seen)));
     });
-    seen
+    tasks
+}
+
+/// Counts what is alive in runtimes that are wanted.
+pub(crate) fn count(wanted: impl Fn(Option<RuntimeId>) -> bool) -> usize {
+    let mut tasks = 0;
+    take_census(|task| tasks += usize::from(wanted(task.runtime())));
+    tasks + tracker::map().count_others(|entry| wanted(entry.runtime))
 }
 
 /// Looks resources up one by one: among the living, else among the ancestors that are remembered.
 pub(super) struct Finder {
     now: Coarse,
     declared: Declarations,
-    /// Copied when the first one is not in the map.
-    outside: OnceCell<HashMap<AsyncId, ResourceInfo, SpreadIds>>,
+    /// Copied when the first one is not in the map: tasks are not that have not waited yet.
+    tasks: OnceCell<HashMap<AsyncId, ResourceInfo, SpreadIds>>,
     /// Copied when the first one is not among the living: it has left them by then.
     gone: OnceCell<HashMap<AsyncId, Ancestor, SpreadIds>>,
 }
@@ -171,22 +175,22 @@ pub(super) struct Finder {
 impl Finder {
     pub(super) fn new() -> Finder {
         let (now, declared) = (Coarse::now(), Declarations::now());
-        Finder { now, declared, outside: OnceCell::new(), gone: OnceCell::new() }
+        Finder { now, declared, tasks: OnceCell::new(), gone: OnceCell::new() }
     }
 
     pub(super) fn find(&self, id: AsyncId) -> Option<ResourceInfo> {
         if let Some(seen) = tracker::map().get(id) {
             return Some(ResourceInfo::seen(id, seen, self.now, &self.declared));
         }
-        let outside = self.outside.get_or_init(|| {
-            let info = |(id, seen)| (id, ResourceInfo::seen(id, seen, self.now, &self.declared));
-            tasks_outside_the_map().into_iter().map(info).collect()
-        });
-        if let Some(task) = outside.get(&id) {
-            return Some(task.clone());
-        }
         let gone = self.gone.get_or_init(|| tracker::ancestors().copy());
-        gone.get(&id).map(ResourceInfo::gone)
+        if let Some(ancestor) = gone.get(&id) {
+            return Some(ResourceInfo::gone(ancestor));
+        }
+        let tasks = self.tasks.get_or_init(|| {
+            let info = |(id, seen)| (id, ResourceInfo::seen(id, seen, self.now, &self.declared));
+            tasks(|_| true).into_iter().map(info).collect()
+        });
+        tasks.get(&id).cloned()
     }
 
     /// Looks up the triggers of resources that are not among them, the triggers of those, and so

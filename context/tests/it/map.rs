@@ -5,11 +5,8 @@ use std::sync::Arc;
 use forebear_context::inspect::{lineage, snapshot, snapshot_of, tree_of};
 use forebear_context::tracker::{self, Lineage};
 use forebear_context::{AsyncLocal, flow, testing};
-use forebear_hooks::ledger::Entrance;
 use forebear_hooks::life::{Birth, Life};
-use forebear_hooks::{
-    AsyncId, AsyncResource, Coarse, Kind, LiveState, Probe, Reason, RuntimeId, with_trigger,
-};
+use forebear_hooks::{AsyncId, AsyncResource, Kind, LiveState, Reason, RuntimeId, with_trigger};
 
 use crate::support::{finish, resource, runtime};
 
@@ -61,23 +58,52 @@ fn a_snapshot_says_what_is_known_of_each() {
     assert_eq!(snapshot_of(runtime).resources().len(), 3);
 }
 
+/// An executor with one task, which it shows.
+mod executor {
+    use std::sync::{Mutex, OnceLock};
+
+    use forebear_hooks::ledger::{Entrance, Sighting, set_census};
+    use forebear_hooks::life::{Birth, Life};
+    use forebear_hooks::{Coarse, Kind, LiveState, Probe, RuntimeId};
+
+    pub(super) static STATE: Mutex<LiveState> = Mutex::new(LiveState::Idle);
+    static TASK: OnceLock<Life> = OnceLock::new();
+
+    fn show(_place: usize, f: &mut dyn FnMut(&Sighting<'_>)) {
+        if let Some(task) = TASK.get() {
+            f(&task.sighting(*STATE.lock().unwrap(), Coarse::now()));
+        }
+    }
+
+    pub(super) fn spawn(runtime: RuntimeId) -> &'static Life {
+        assert!(set_census(|f| show(0, f)));
+        let birth = Birth::new(Kind::TASK, || "shown").runtime(runtime);
+        let task = TASK.get_or_init(|| Life::unborn(birth));
+        task.born_with_probe(Probe::new(0, show));
+        task
+    }
+
+    pub(super) fn wait(task: &Life) {
+        task.waits(|| Entrance { born: Coarse::now(), probe: Some(Probe::new(0, show)) });
+    }
+}
+
 #[test]
 fn what_a_task_is_doing_is_asked_when_somebody_looks() {
-    use std::sync::Mutex;
-    static STATE: Mutex<LiveState> = Mutex::new(LiveState::Idle);
     let runtime = runtime();
-    let life = Life::unborn(Birth::new(Kind::TASK, || "probed").runtime(runtime));
-    let probe = Probe::new(0, |_| Some(*STATE.lock().unwrap()));
-    life.born_with_probe(probe);
-    // Until it waits, its executor would have to show it.
-    assert!(snapshot_of(runtime).get(life.id()).is_none());
-    life.waits(|| Entrance { born: Coarse::now(), probe: Some(probe) });
+    let task = executor::spawn(runtime);
     for (state, glyph) in
         [(LiveState::Idle, '○'), (LiveState::Queued, '◆'), (LiveState::Running, '▶')]
     {
-        *STATE.lock().unwrap() = state;
-        assert_eq!(snapshot_of(runtime).get(life.id()).unwrap().state, Some(state));
+        *executor::STATE.lock().unwrap() = state;
+        assert_eq!(snapshot_of(runtime).get(task.id()).unwrap().state, Some(state));
         assert!(tree_of(runtime).to_string().starts_with(glyph));
+    }
+    // It is known by its id before and after it is in the map, and is counted once.
+    for _ in 0..2 {
+        assert_eq!(lineage(task.id()).resources()[0].label, "shown");
+        assert_eq!((tracker::len_of(runtime), snapshot_of(runtime).resources().len()), (1, 1));
+        executor::wait(task);
     }
 }
 

@@ -285,21 +285,29 @@ fn what_is_unborn_emits_nothing() {
 
 #[test]
 fn a_probe_is_offered_in_init_and_nowhere_else() {
-    use forebear_hooks::{LiveState, Probe};
+    use forebear_hooks::{Coarse, LiveState, Probe};
 
     let _alone = alone();
     let log = Log::new();
     let (init, before) = (log.clone(), log.clone());
     let _hook = hook()
-        .init(move |r| init.write(format_args!("{:?}", r.probe().map(|it| it.state()))))
+        .init(move |r| {
+            let state = r.probe().and_then(|probe| probe.look(|task| task.state()));
+            init.write(format_args!("{state:?}"));
+        })
         .before(move |r| before.write(format_args!("{:?}", r.probe().is_some())))
         .enable()
         .unwrap();
     let life = Life::unborn(Birth::new(Kind::TASK, || "task"));
-    life.born_with_probe(Probe::new(7, |place| (place == 7).then_some(LiveState::Queued)));
+    life.born_with_probe(Probe::new(7, |place, f| {
+        let shown = Life::unborn(Birth::new(Kind::TASK, || "shown"));
+        if place == 7 {
+            f(&shown.sighting(LiveState::Queued, Coarse::now()));
+        }
+    }));
     life.run(|_| ());
     drop(resource("a"));
-    assert_eq!(log.take(), "Some(Some(Queued)), false, None");
+    assert_eq!(log.take(), "Some(Queued), false, None");
 }
 
 #[test]

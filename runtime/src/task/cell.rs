@@ -207,12 +207,16 @@ impl Newborn {
 
 #[inline]
 fn probe_of(header: NonNull<Header>) -> Probe {
-    Probe::new(header.addr().get(), read_probe)
+    Probe::new(header.addr().get(), show)
 }
 
-/// Says what the task in a block is doing, if there is one.
-fn read_probe(address: usize) -> Option<LiveState> {
-    memory::with_state(address, |block, state| find(block, state).map(|task| task.live_state()))?
+/// Shows the task in a block, if there is one.
+fn show(address: usize, f: &mut dyn FnMut(&Sighting<'_>)) {
+    memory::with_state(address, |block, state| {
+        if let Some(task) = find(block, state) {
+            task.show(f);
+        }
+    });
 }
 
 /// Makes a reference to the task in a block, unless there is none, or it is complete.
@@ -234,9 +238,8 @@ pub(crate) fn each_of(runtime: RuntimeId, mut f: impl FnMut(TaskRef)) {
 /// Shows every task of the process that is not complete, and whose birth was noted.
 pub(crate) fn census(f: &mut dyn FnMut(&Sighting<'_>)) {
     memory::each_block(|block, state| {
-        let Some(task) = find(block, state) else { return };
-        if let Some(born) = task.body().born {
-            f(&task.body().life.sighting(task.live_state(), born.into()));
+        if let Some(task) = find(block, state) {
+            task.show(f);
         }
     });
 }
@@ -297,6 +300,13 @@ impl TaskRef {
     #[inline]
     pub(crate) fn state(&self) -> &State {
         &self.header().state
+    }
+
+    /// Shows the task, if somebody wanted to know of its birth.
+    fn show(&self, f: &mut dyn FnMut(&Sighting<'_>)) {
+        if let Some(born) = self.body().born {
+            f(&self.body().life.sighting(self.live_state(), born.into()));
+        }
     }
 
     fn live_state(&self) -> LiveState {
