@@ -151,6 +151,12 @@ impl Life {
         self.record.trigger
     }
 
+    /// Returns the function that names its code.
+    #[must_use]
+    pub fn code_name(&self) -> fn() -> &'static str {
+        self.record.label
+    }
+
     /// Returns where it was made.
     #[must_use]
     pub fn location(&self) -> &'static Location<'static> {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::handle::{Handle, TryCurrentError};
 use crate::hooks::RuntimeId;
-use crate::scheduler::{Shared, Worker};
+use crate::scheduler::{Shared, Worker, lookup};
 
 thread_local! {
     /// Counted within the thread, so that looking at it counts nothing that others count too.
@@ -62,20 +62,46 @@ pub(crate) fn current() -> Option<Rc<Handle>> {
 #[inline]
 #[track_caller]
 pub(crate) fn with_current<R>(f: impl FnOnce(&Arc<Shared>) -> R) -> R {
+    match try_with_current(f) {
+        Ok(result) => result,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Calls `f` with the runtime that is current.
+#[inline]
+pub(crate) fn try_with_current<R>(f: impl FnOnce(&Arc<Shared>) -> R) -> Result<R, TryCurrentError> {
     // SAFETY: by I1, the worker outlives this call.
     let worker = unsafe { WORKER.get().as_ref() };
     let held;
     let shared = match worker {
         Some(worker) if CURRENT.get() == Some(worker.runtime()) => worker.shared(),
         _ => {
-            held = current();
-            match &held {
-                Some(handle) => handle.shared(),
-                None => panic!("{}", TryCurrentError::new()),
-            }
+            held = current().ok_or(TryCurrentError::new())?;
+            held.shared()
         }
     };
-    f(shared)
+    Ok(f(shared))
+}
+
+/// Calls `f` with a runtime, unless that has ended, and with the index of its worker that this thread
+/// is, if it is one.
+#[inline]
+pub(crate) fn with_runtime<R>(
+    runtime: RuntimeId,
+    f: impl FnOnce(&Shared, Option<usize>) -> R,
+) -> Option<R> {
+    // SAFETY: by I1, the worker outlives this call.
+    let worker = unsafe { WORKER.get().as_ref() };
+    let found;
+    let (shared, index) = match worker {
+        Some(worker) if worker.runtime() == runtime => (&**worker.shared(), Some(worker.index())),
+        _ => {
+            found = lookup::find(runtime)?;
+            (&*found, None)
+        }
+    };
+    Some(f(shared, index))
 }
 
 /// Makes this thread a worker, until it is dropped.

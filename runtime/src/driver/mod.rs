@@ -13,6 +13,7 @@ pub(crate) mod timers; // which wakers are due when
 mod sleeper; // who must not sleep through that
 mod wheel; // how they are kept
 
+pub(crate) use clock::Clock;
 pub(crate) use reactor::Registration;
 pub(crate) use readiness::{Direction, Waiter};
 

@@ -19,10 +19,8 @@ impl Instant {
     /// Returns the present.
     #[must_use]
     pub fn now() -> Instant {
-        match enter::current() {
-            Some(handle) => Instant(clock_of(&handle).clock.now()),
-            None => Instant(std::time::Instant::now()),
-        }
+        let here = enter::try_with_current(|shared| shared.driver.timers.clock.now());
+        Instant(here.unwrap_or_else(|_| std::time::Instant::now()))
     }
 
     /// Makes an instant of std's.

@@ -13,7 +13,7 @@ use crate::handle::Handle;
 use crate::hooks::life::{Birth, Life};
 use crate::hooks::{AsyncId, Kind};
 use crate::time::Instant;
-use crate::time::entry::Entry;
+use crate::time::entry::{Deadline, Entry};
 
 /// Ticks now, and then each time such a period is over.
 ///
@@ -52,7 +52,7 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
     let birth =
         Birth::new(Kind::INTERVAL, || "interval").location(Location::caller()).runtime(handle.id());
     let life = Life::begin(birth);
-    let entry = Entry::new(handle.shared().clone());
+    let entry = Entry::new(handle.id());
     Interval { entry, life, next: start, period, missed: MissedTickBehavior::default() }
 }
 
@@ -90,10 +90,10 @@ impl Interval {
     /// Waits for the next tick, and returns when it was due.
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         let due = self.next;
-        if !self.entry.poll_due(due, cx) {
+        if !self.entry.poll_due(due, Deadline::Unknown, cx) {
             return Poll::Pending;
         }
-        let now = Instant::from_std(self.entry.timers().clock.now());
+        let now = self.entry.now();
         self.next = self.after(due, now);
         // The pair of the tick: what it leads to runs in the task that consumes it.
         self.life.run(|_| ());

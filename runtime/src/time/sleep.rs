@@ -7,11 +7,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::handle::Handle;
+use crate::driver::Clock;
+use crate::enter;
 use crate::hooks::life::{Birth, Life};
 use crate::hooks::{AsyncId, Kind, Outcome, Reason};
 use crate::time::Instant;
-use crate::time::entry::Entry;
+use crate::time::entry::{Deadline, Entry};
 
 /// Waits for so long.
 ///
@@ -40,7 +41,7 @@ use crate::time::entry::Entry;
 /// ```
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
-    sleep_until(Instant::now().saturating_add(duration))
+    Sleep::for_so_long(duration, || "sleep", Location::caller())
 }
 
 /// Waits until a point in time. See [`sleep`].
@@ -49,33 +50,57 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// Outside a runtime.
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep::new(deadline, || "sleep", Location::caller())
+    Sleep::until(deadline, || "sleep", Location::caller())
 }
 
 /// The future of [`sleep`].
 #[must_use = "futures do nothing unless polled"]
 pub struct Sleep {
-    entry: Entry,
     life: Option<Life>,
-    label: fn() -> &'static str,
     deadline: Instant,
+    entry: Entry,
+    known: Deadline,
     has_elapsed: bool,
 }
 
+type Label = fn() -> &'static str;
+
 impl Sleep {
-    pub(super) fn new(
-        deadline: Instant,
-        label: fn() -> &'static str,
+    #[inline]
+    pub(super) fn for_so_long(
+        duration: Duration,
+        label: Label,
         location: &'static Location<'static>,
     ) -> Sleep {
-        let handle = match Handle::try_current() {
-            Ok(handle) => handle,
+        let known = if duration.is_zero() { Deadline::Unknown } else { Deadline::Ahead };
+        Sleep::make(label, location, |clock| {
+            (Instant::from_std(clock.now()).saturating_add(duration), known)
+        })
+    }
+
+    pub(super) fn until(
+        deadline: Instant,
+        label: Label,
+        location: &'static Location<'static>,
+    ) -> Sleep {
+        Sleep::make(label, location, |_| (deadline, Deadline::Unknown))
+    }
+
+    #[inline]
+    fn make(
+        label: Label,
+        location: &'static Location<'static>,
+        deadline: impl FnOnce(&Clock) -> (Instant, Deadline),
+    ) -> Sleep {
+        let here =
+            enter::try_with_current(|shared| (shared.id(), deadline(&shared.driver.timers.clock)));
+        let (runtime, (deadline, known)) = match here {
+            Ok(here) => here,
             Err(error) => panic!("{error} (a timer was made at {location})"),
         };
-        let birth = Birth::new(Kind::TIMER, label).location(location).runtime(handle.id());
+        let birth = Birth::new(Kind::TIMER, label).location(location).runtime(runtime).single();
         let life = Some(Life::begin(birth));
-        let entry = Entry::new(handle.shared().clone());
-        Sleep { entry, life, label, deadline, has_elapsed: false }
+        Sleep { life, deadline, entry: Entry::new(runtime), known, has_elapsed: false }
     }
 
     /// Returns the timer's id.
@@ -102,7 +127,7 @@ impl Sleep {
     /// If it had elapsed, its resource ends and another begins, whose trigger is the old.
     pub fn reset(mut self: Pin<&mut Self>, deadline: Instant) {
         self.entry.cancel();
-        self.deadline = deadline;
+        (self.deadline, self.known) = (deadline, Deadline::Unknown);
         if std::mem::replace(&mut self.has_elapsed, false) {
             self.begin_again();
         }
@@ -110,10 +135,11 @@ impl Sleep {
 
     fn begin_again(&mut self) {
         let Some(old) = self.life.take() else { return };
-        let birth = Birth::new(Kind::TIMER, self.label)
+        let birth = Birth::new(Kind::TIMER, old.code_name())
             .location(old.location())
-            .runtime(self.entry.shared().id())
-            .trigger(old.id());
+            .runtime(self.entry.runtime())
+            .trigger(old.id())
+            .single();
         self.life = Some(Life::begin(birth));
         old.end(Reason::Completed);
     }
@@ -128,8 +154,8 @@ impl Future for Sleep {
         if self.has_elapsed {
             return Poll::Ready(());
         }
-        let deadline = self.deadline;
-        if !self.entry.poll_due(deadline, cx) {
+        let (deadline, known) = (self.deadline, self.known);
+        if !self.entry.poll_due(deadline, known, cx) {
             return Poll::Pending;
         }
         self.has_elapsed = true;

@@ -39,7 +39,8 @@ use crate::time::{Instant, Sleep};
 /// ```
 #[track_caller]
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    timeout_at(Instant::now().saturating_add(duration), future)
+    let delay = Sleep::for_so_long(duration, || "timeout", Location::caller());
+    Timeout { future: future.into_future(), delay }
 }
 
 /// Waits for a future, but not longer than until a point in time. See [`timeout`].
@@ -48,7 +49,7 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 /// Outside a runtime.
 #[track_caller]
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
-    let delay = Sleep::new(deadline, || "timeout", Location::caller());
+    let delay = Sleep::until(deadline, || "timeout", Location::caller());
     Timeout { future: future.into_future(), delay }
 }
 
