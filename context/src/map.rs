@@ -50,10 +50,10 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Of a task; `None` if it has just ended.
-    pub(crate) fn task(task: &Sighting<'_>) -> Option<Seen> {
-        let entry = Entry::of(task, task.frame()?, task.born());
-        Some(Seen { entry, state: Some(task.state()) })
+    /// Of a resident; `None` if it has just ended.
+    pub(crate) fn resident(resident: &Sighting<'_>) -> Option<Seen> {
+        let entry = Entry::of(resident, resident.frame()?, resident.born());
+        Some(Seen { entry, state: resident.state() })
     }
 
     fn other(entry: &Entry) -> Seen {
@@ -259,7 +259,7 @@ impl Map {
 
     pub(crate) fn get(&self, id: AsyncId) -> Option<Seen> {
         // Under the lock, because only as long as a task is in the map it is known to be there.
-        let task = self.tasks.0.get(&id).and_then(|task| task.probe.look(Seen::task)).flatten();
+        let task = self.tasks.0.get(&id).and_then(|task| task.probe.look(Seen::resident)).flatten();
         task.or_else(|| self.others.0.get(&id).map(|entry| Seen::other(&entry)))
     }
 

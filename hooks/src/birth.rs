@@ -13,6 +13,7 @@ use crate::frame::{Frame, Heir};
 use crate::held::{Held, Lookers};
 use crate::id::{AsyncId, RuntimeId};
 use crate::kind::Kind;
+use crate::life::Life;
 use crate::record::{FLOW_ROOT, Flags, OTHER_CREATOR, Record, SINGLE};
 use crate::registry;
 
@@ -99,6 +100,13 @@ impl Birth {
     pub fn trigger(mut self, trigger: AsyncId) -> Birth {
         self.more().trigger = Some(trigger);
         self
+    }
+
+    /// As [`trigger`](Birth::trigger), of a life that is at hand: so it notes that others descend from
+    /// it.
+    pub fn trigger_of(self, trigger: &Life) -> Birth {
+        trigger.record.mark_parent();
+        self.trigger(trigger.id())
     }
 
     /// Links it to a resource from which it does not descend.

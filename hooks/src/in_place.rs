@@ -31,7 +31,7 @@ impl Life {
 
     /// Shows the resource as it is seen from outside.
     #[must_use]
-    pub fn sighting(&self, state: LiveState, born: Coarse) -> Sighting<'_> {
+    pub fn sighting(&self, state: Option<LiveState>, born: Coarse) -> Sighting<'_> {
         Sighting::of(&self.record, state, born)
     }
 }

@@ -1,9 +1,10 @@
 //! Tells one ledger what is alive and what has ended: the id map of the context layer.
 //!
 //! Hooks listen to whatever they want; the ledger has one purpose, to know of everything that is
-//! alive what it is and why, and therefore need not hear of everything. A task is entered when it
-//! waits for the first time. Until then its executor finds it by looking: see [`set_census`]. So
-//! the many tasks that never wait cost nothing here. Everything else is entered at its birth.
+//! alive what it is and why, and therefore need not hear of everything. An executor can show what is
+//! alive in memory of its own: its *residents*, which are many and short. See [`set_census`]. They
+//! cost nothing here; but a task is entered when it first waits, so that it is found without a
+//! search. Everything else is entered at its birth.
 //!
 //! What has created others is told to the ledger when it ends, entered or not, so that their lineage
 //! can still be followed.
@@ -79,20 +80,20 @@ pub(crate) fn leave(record: &Record) {
 pub struct Sighting<'a> {
     facts: Facts<'a>,
     record: &'a Record,
-    state: LiveState,
+    state: Option<LiveState>,
     born: Coarse,
 }
 
 impl<'a> Sighting<'a> {
-    pub(crate) fn of(record: &'a Record, state: LiveState, born: Coarse) -> Sighting<'a> {
+    pub(crate) fn of(record: &'a Record, state: Option<LiveState>, born: Coarse) -> Sighting<'a> {
         Sighting { facts: Facts::of(record), record, state, born }
     }
 }
 
 impl Sighting<'_> {
-    /// Returns what it was doing.
+    /// Returns what it was doing, if it is a task.
     #[must_use]
-    pub fn state(&self) -> LiveState {
+    pub fn state(&self) -> Option<LiveState> {
         self.state
     }
 
@@ -129,18 +130,18 @@ impl fmt::Debug for Sighting<'_> {
     }
 }
 
-/// Shows every task of an executor to a function that calls nothing foreign.
+/// Shows every resident of an executor to a function that calls nothing foreign.
 pub type Census = fn(&mut dyn FnMut(&Sighting<'_>));
 
 static CENSUS: OnceLock<Census> = OnceLock::new();
 
-/// Lets the tasks of an executor be found that are not in the ledger, for the life of the process.
-/// Says whether they will be: there can be one such executor.
+/// Lets the residents of an executor be found, for the life of the process. Says whether they will
+/// be: there can be one such executor.
 pub fn set_census(census: Census) -> bool {
     CENSUS.set(census).is_ok()
 }
 
-/// Shows every task that can be found, entered or not, to `f`, which calls nothing foreign.
+/// Shows every resident, entered or not, to `f`, which calls nothing foreign.
 pub fn take_census(mut f: impl FnMut(&Sighting<'_>)) {
     if let Some(census) = CENSUS.get() {
         census(&mut f);

@@ -71,8 +71,16 @@ impl Life {
         }
     }
 
-    /// As [`born`](Life::born), for a task that a census finds, with something that can tell what
-    /// the task is doing. It is entered into the ledger when it first [`waits`](Life::waits).
+    /// As [`born`](Life::born), for a resident, which a census finds.
+    #[inline]
+    pub fn born_in_sight(&self) {
+        if self.record.begin_once() {
+            emit::init(&self.record, None);
+        }
+    }
+
+    /// As [`born_in_sight`](Life::born_in_sight), for a task, with what finds it without a census. It
+    /// is entered into the ledger when it first [`waits`](Life::waits).
     #[inline]
     pub fn born_with_probe(&self, probe: Probe) {
         if self.record.begin_once() {

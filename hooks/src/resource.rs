@@ -124,8 +124,8 @@ impl Facts<'_> {
         self.0.has(FLOW_ROOT)
     }
 
-    /// Says whether its code has created other resources so far. What it caused without creating
-    /// it (see [`with_trigger`](crate::with_trigger)) does not count.
+    /// Says whether its code has created other resources so far. Of what it caused without creating
+    /// it (see [`with_trigger`](crate::with_trigger)) it does not know, unless it succeeds itself.
     #[must_use]
     pub fn is_parent(&self) -> bool {
         self.0.is_parent()

@@ -27,6 +27,7 @@ pub use forebear_hooks as hooks; // ids, events, hooks: the floor below
 mod sync; // real atomics, or modelled ones
 mod config; // every knob
 mod spawn; // a future becomes a task
+mod resident; // where it lies, and is found
 pub mod task; // what a task is
 mod queue; // where it waits
 mod scheduler; // who runs it

@@ -16,10 +16,11 @@ use crate::enter;
 use crate::hooks::life::{Birth, Life};
 use crate::hooks::{Kind, Outcome, RuntimeId};
 use crate::park::Parker;
+use crate::resident::memory;
 use crate::scheduler::monitor::Monitor;
 use crate::scheduler::{self, Shared, Worker};
 use crate::sync::{AtomicBool, Mutex, Ordering};
-use crate::task::{JoinHandle, cell, memory};
+use crate::task::{JoinHandle, cell};
 
 pub use crate::builder::Builder;
 pub use crate::handle::{EnterGuard, Handle, TryCurrentError};

@@ -8,9 +8,10 @@ use crate::blocking::{Job, Pool};
 use crate::enter;
 use crate::hooks::Kind;
 use crate::hooks::life::Birth;
+use crate::resident::Sort;
 use crate::scheduler::Shared;
 use crate::task::JoinHandle;
-use crate::task::cell::{self, Place};
+use crate::task::cell;
 
 /// Spawns a task on the current runtime.
 ///
@@ -118,7 +119,7 @@ where
     F::Output: Send + 'static,
 {
     let birth = birth.runtime(shared.id());
-    let (newborn, join) = cell::allocate(future, birth, shared.birth_time(), Place::Worker);
+    let (newborn, join) = cell::allocate(future, birth, shared.birth_time(), Sort::Task);
     let id = newborn.id();
     shared.push_new(newborn.born());
     JoinHandle::new(id, join)
@@ -134,7 +135,7 @@ where
     R: Send + 'static,
 {
     let (birth, job) = (birth.runtime(shared.id()), Job::new(closure));
-    let (newborn, join) = cell::allocate(job, birth, shared.birth_time(), Place::BlockingPool);
+    let (newborn, join) = cell::allocate(job, birth, shared.birth_time(), Sort::Job);
     let id = newborn.id();
     Pool::push(shared, newborn.born());
     JoinHandle::new(id, join)

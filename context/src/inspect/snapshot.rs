@@ -135,7 +135,7 @@ pub fn snapshot_of(runtime: RuntimeId) -> Snapshot {
 }
 
 fn take(wanted: impl Fn(&Entry) -> bool) -> Snapshot {
-    let mut entries = tasks(&wanted);
+    let mut entries = residents(&wanted);
     // Only copied under the locks of the map; what that costs is a few counts per resource.
     entries.extend(tracker::map().copy_others(wanted));
     entries.sort_unstable_by_key(|(id, _)| *id);
@@ -144,30 +144,32 @@ fn take(wanted: impl Fn(&Entry) -> bool) -> Snapshot {
     Snapshot { resources: entries.into_iter().map(info).collect() }
 }
 
-/// Copies the tasks, from where their executor keeps them.
-fn tasks(wanted: impl Fn(&Entry) -> bool) -> Vec<(AsyncId, Seen)> {
-    let mut tasks = Vec::new();
-    take_census(|task| {
-        let seen = if tracker::keeps(task.runtime()) { Seen::task(task) } else { None };
+/// Copies tasks and timers, from where their executor keeps them.
+fn residents(wanted: impl Fn(&Entry) -> bool) -> Vec<(AsyncId, Seen)> {
+    let mut residents = Vec::new();
+    take_census(|resident| {
+        let is_kept = tracker::keeps(resident.runtime());
+        let seen = if is_kept { Seen::resident(resident) } else { None };
         let seen = seen.filter(|seen| wanted(&seen.entry));
-        tasks.extend(seen.map(|seen| (task.id(), seen)));
+        residents.extend(seen.map(|seen| (resident.id(), seen)));
     });
-    tasks
+    residents
 }
 
 /// Counts what is alive in runtimes that are wanted.
 pub(crate) fn count(wanted: impl Fn(Option<RuntimeId>) -> bool) -> usize {
-    let mut tasks = 0;
-    take_census(|task| tasks += usize::from(wanted(task.runtime())));
-    tasks + tracker::map().count_others(|entry| wanted(entry.runtime))
+    let mut residents = 0;
+    take_census(|resident| residents += usize::from(wanted(resident.runtime())));
+    residents + tracker::map().count_others(|entry| wanted(entry.runtime))
 }
 
 /// Looks resources up one by one: among the living, else among the ancestors that are remembered.
 pub(super) struct Finder {
     now: Coarse,
     declared: Declarations,
-    /// Copied when the first one is not in the map: tasks are not that have not waited yet.
-    tasks: OnceCell<HashMap<AsyncId, ResourceInfo, SpreadIds>>,
+    /// Copied when the first one is not in the map: timers are not, nor are tasks that have not
+    /// waited yet.
+    residents: OnceCell<HashMap<AsyncId, ResourceInfo, SpreadIds>>,
     /// Copied when the first one is not among the living: it has left them by then.
     gone: OnceCell<HashMap<AsyncId, Ancestor, SpreadIds>>,
 }
@@ -175,7 +177,7 @@ pub(super) struct Finder {
 impl Finder {
     pub(super) fn new() -> Finder {
         let (now, declared) = (Coarse::now(), Declarations::now());
-        Finder { now, declared, tasks: OnceCell::new(), gone: OnceCell::new() }
+        Finder { now, declared, residents: OnceCell::new(), gone: OnceCell::new() }
     }
 
     pub(super) fn find(&self, id: AsyncId) -> Option<ResourceInfo> {
@@ -186,11 +188,11 @@ impl Finder {
         if let Some(ancestor) = gone.get(&id) {
             return Some(ResourceInfo::gone(ancestor));
         }
-        let tasks = self.tasks.get_or_init(|| {
+        let residents = self.residents.get_or_init(|| {
             let info = |(id, seen)| (id, ResourceInfo::seen(id, seen, self.now, &self.declared));
-            tasks(|_| true).into_iter().map(info).collect()
+            residents(|_| true).into_iter().map(info).collect()
         });
-        tasks.get(&id).cloned()
+        residents.get(&id).cloned()
     }
 
     /// Looks up the triggers of resources that are not among them, the triggers of those, and so

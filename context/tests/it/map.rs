@@ -71,7 +71,7 @@ mod executor {
 
     fn show(_place: usize, f: &mut dyn FnMut(&Sighting<'_>)) {
         if let Some(task) = TASK.get() {
-            f(&task.sighting(*STATE.lock().unwrap(), Coarse::now()));
+            f(&task.sighting(Some(*STATE.lock().unwrap()), Coarse::now()));
         }
     }
 

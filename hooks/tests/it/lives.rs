@@ -292,7 +292,7 @@ fn a_probe_is_offered_in_init_and_nowhere_else() {
     let (init, before) = (log.clone(), log.clone());
     let _hook = hook()
         .init(move |r| {
-            let state = r.probe().and_then(|probe| probe.look(|task| task.state()));
+            let state = r.probe().and_then(|probe| probe.look(|task| task.state())?);
             init.write(format_args!("{state:?}"));
         })
         .before(move |r| before.write(format_args!("{:?}", r.probe().is_some())))
@@ -302,7 +302,7 @@ fn a_probe_is_offered_in_init_and_nowhere_else() {
     life.born_with_probe(Probe::new(7, |place, f| {
         let shown = Life::unborn(Birth::new(Kind::TASK, || "shown"));
         if place == 7 {
-            f(&shown.sighting(LiveState::Queued, Coarse::now()));
+            f(&shown.sighting(Some(LiveState::Queued), Coarse::now()));
         }
     }));
     life.run(|_| ());

@@ -188,8 +188,9 @@ mod model {
     use super::Inject;
     use crate::hooks::life::Birth;
     use crate::hooks::{Kind, RuntimeId};
+    use crate::resident::Sort;
     use crate::sync::Mutex;
-    use crate::task::cell::{self, Place, Runnable};
+    use crate::task::cell::{self, Runnable};
     use crate::task::poll;
     use loom::sync::Arc;
     use loom::thread;
@@ -199,7 +200,7 @@ mod model {
         let runtime = RuntimeId::from_u32(1).expect("1 is a number of a runtime");
         let birth = Birth::new(Kind::TASK, || "model").runtime(runtime);
         let held = held.clone();
-        cell::allocate(async move { drop(held) }, birth, None, Place::Worker).0.born()
+        cell::allocate(async move { drop(held) }, birth, None, Sort::Task).0.born()
     }
 
     fn cancel_all(inject: &Inject) {

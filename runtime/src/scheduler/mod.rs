@@ -23,6 +23,7 @@ use crate::hooks::{CoarseTick, RuntimeId, ledger};
 use crate::park::{Found, Parker};
 use crate::queue::inject::Inject;
 use crate::queue::local::{self, Local};
+use crate::resident;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::task::cell::{self, Runnable};
 use crate::task::poll;
@@ -83,7 +84,7 @@ pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
         config,
     });
     // Said again it changes nothing.
-    let _ = ledger::set_census(cell::census);
+    let _ = ledger::set_census(resident::census);
     shared.claim.publish(&shared);
     Ok((shared, locals))
 }

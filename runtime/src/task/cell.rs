@@ -5,8 +5,9 @@
 //! [`TaskRef`] only keeps it in memory.
 //!
 //! # Invariants
-//! I1. `header` is the first field of every `Cell`, and `Cell` is `repr(C)`: a pointer to one is a
-//!     pointer to the other. The header's `vtable` was made for the type of that very cell.
+//! I1. `resident` is the first field of the header, and `header` of every `Cell`, and they are
+//!     `repr(C)`: a pointer to one is a pointer to the others. A resident of sort `Task` or `Job` is
+//!     in a cell, and the `vtable` was made for the type of that very cell.
 //! I2. A `TaskRef` owns one of the references that the state counts. The cell is freed by who gives
 //!     up the last; one is the task's own, until it is complete.
 //! I3. A `Runnable` exists at most once per task, and only while the state says `QUEUED` or
@@ -37,49 +38,33 @@ use std::ptr::{self, NonNull};
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
-use crate::hooks::ledger::{Entrance, Sighting};
+use crate::hooks::ledger::Entrance;
 use crate::hooks::life::{Birth, Life, Running};
-use crate::hooks::{AsyncId, CoarseTick, LiveState, Outcome, Probe, Reason, RuntimeId};
-use crate::sync::{AtomicBool, AtomicPtr, Ordering};
+use crate::hooks::{AsyncId, CoarseTick, Outcome, Probe, Reason, RuntimeId};
+use crate::resident::memory::{self, Class};
+use crate::resident::{self, Body, Resident, Sort};
+use crate::sync::{AtomicPtr, Ordering};
 use crate::task::error::JoinError;
-use crate::task::memory::{self, Class, Slot};
 use crate::task::state::{DropJoin, Finish, Rest, Snapshot, Start, State, Wake, WakeByValue};
 use crate::task::waker::{Borrowed, ThinWaker};
 
-/// The part of a task that does not depend on its future. What is behind it begins at a multiple
-/// of its alignment, which no cell exceeds: so the stage of every cell is just behind it.
-#[repr(C, align(16))]
+/// The part of a task that does not depend on its future. Its size is a multiple of what anything
+/// in a block is aligned to: so every stage is just behind it.
+#[repr(C)]
 pub(crate) struct Header {
-    state: State,
-    body: Body,
+    resident: Resident,
+    more: More,
 }
 
-/// The header without the state, which is there before and after the task.
-struct Body {
-    life: Life,
+/// What other residents do not have.
+struct More {
     vtable: &'static Vtable,
     /// A [`ThinWaker`] turned raw, or null. Relaxed: the state hands it over.
     join_waker: AtomicPtr<()>,
-    /// If somebody wants to know.
-    born: Option<CoarseTick>,
-    slot: Slot,
-    /// Somebody polls it, as seen from outside: Relaxed, because it orders nothing.
-    is_polled: AtomicBool,
-    place: Place,
 }
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<Header>() <= 96);
-
-// Who looks for tasks finds the state at the beginning of a block.
-const _: () = assert!(offset_of!(Header, state) == 0);
-
-/// Where a task runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    Worker,
-    BlockingPool,
-}
+const _: () = assert!(size_of::<Header>() == 96);
 
 #[repr(C)]
 struct Cell<F: Future> {
@@ -150,13 +135,13 @@ pub(crate) fn allocate<F: Future>(
     future: F,
     birth: Birth,
     born: Option<CoarseTick>,
-    place: Place,
+    sort: Sort,
 ) -> (Newborn, JoinRef<F::Output>) {
     // Decided when the program is compiled.
     if class_of::<F>().is_some() {
-        allocate_here(future, birth, born, place)
+        allocate_here(future, birth, born, sort)
     } else {
-        allocate_here(Box::pin(future), birth, born, place)
+        allocate_here(Box::pin(future), birth, born, sort)
     }
 }
 
@@ -165,24 +150,17 @@ fn allocate_here<F: Future>(
     future: F,
     birth: Birth,
     born: Option<CoarseTick>,
-    place: Place,
+    sort: Sort,
 ) -> (Newborn, JoinRef<F::Output>) {
     let vtable = const { &<Cell<F> as HasVtable>::VTABLE };
     let (block, slot) = memory::allocate(vtable.class);
-    let body = Body {
-        life: Life::unborn(birth.single()),
-        vtable,
-        join_waker: AtomicPtr::new(ptr::null_mut()),
-        born,
-        slot,
-        is_polled: AtomicBool::new(false),
-        place,
-    };
-    // The state is left as it is: it is dead, and others may look at it.
-    // SAFETY: the block is large enough for a cell.
-    let place_of_body = unsafe { block.byte_add(offset_of!(Header, body)) };
-    // SAFETY: it is aligned as a cell is, and nobody else's.
-    unsafe { place_of_body.cast::<Body>().write(body) };
+    // SAFETY: the block was just allocated for a cell, which by I1 begins with a resident.
+    unsafe { resident::write(block, Body::new(birth, born, slot, sort)) };
+    // SAFETY: the block is large enough.
+    let place_of_more = unsafe { block.byte_add(offset_of!(Header, more)) };
+    let more = More { vtable, join_waker: AtomicPtr::new(ptr::null_mut()) };
+    // SAFETY: it is aligned as a header is, and nobody else's.
+    unsafe { place_of_more.cast::<More>().write(more) };
     // SAFETY: as before; by I1 it is a pointer to a header.
     unsafe { stage_of::<F>(block.cast()).write(Stage { future: ManuallyDrop::new(future) }) };
     // By I1 a pointer to the cell is one to the header.
@@ -200,46 +178,23 @@ impl Newborn {
     #[inline]
     pub(crate) fn born(self) -> Runnable {
         self.body().life.born_with_probe(probe_of(self.0));
-        self.header().state.be_born();
+        self.header().resident.state.be_born();
         Runnable(self.0)
     }
 }
 
 #[inline]
 fn probe_of(header: NonNull<Header>) -> Probe {
-    Probe::new(header.addr().get(), show)
-}
-
-/// Shows the task in a block, if there is one.
-fn show(address: usize, f: &mut dyn FnMut(&Sighting<'_>)) {
-    memory::with_state(address, |block, state| {
-        if let Some(task) = find(block, state) {
-            task.show(f);
-        }
-    });
-}
-
-/// Makes a reference to the task in a block, unless there is none, or it is complete.
-fn find(block: NonNull<u8>, state: &State) -> Option<TaskRef> {
-    // Lazily: a pointer that was not counted must not be made, because it would be dropped.
-    state.try_ref().then(|| TaskRef(block.cast()))
+    Probe::new(header.addr().get(), resident::show)
 }
 
 /// Calls `f` with every task of a runtime's workers that is not complete.
 pub(crate) fn each_of(runtime: RuntimeId, mut f: impl FnMut(TaskRef)) {
-    memory::each_block(|block, state| {
-        let task = find(block, state).filter(|task| task.body().life.runtime() == Some(runtime));
-        if let Some(task) = task.filter(|task| task.body().place == Place::Worker) {
-            f(task);
-        }
-    });
-}
-
-/// Shows every task of the process that is not complete, and whose birth was noted.
-pub(crate) fn census(f: &mut dyn FnMut(&Sighting<'_>)) {
-    memory::each_block(|block, state| {
-        if let Some(task) = find(block, state) {
-            task.show(f);
+    resident::each(|guest| {
+        let Body { life, sort, .. } = guest.body();
+        if *sort == Sort::Task && life.runtime() == Some(runtime) {
+            // By I1 it is a task, whose reference is handed on.
+            f(TaskRef(guest.into_raw().cast()));
         }
     });
 }
@@ -250,7 +205,12 @@ trait ToHeader {
 
     #[inline]
     fn body(&self) -> &Body {
-        &self.header().body
+        &self.header().resident.body
+    }
+
+    #[inline]
+    fn more(&self) -> &More {
+        &self.header().more
     }
 }
 
@@ -287,7 +247,7 @@ impl Runnable {
     /// Lets the caller inside, if the task is to be polled; if it is doomed, says why.
     #[inline]
     pub(crate) fn start(self) -> (Inside, Option<Reason>) {
-        let start = self.header().state.start();
+        let start = self.header().resident.state.start();
         let inside = Inside(self);
         match start {
             Start::Poll => (inside, None),
@@ -299,25 +259,7 @@ impl Runnable {
 impl TaskRef {
     #[inline]
     pub(crate) fn state(&self) -> &State {
-        &self.header().state
-    }
-
-    /// Shows the task, if somebody wanted to know of its birth.
-    fn show(&self, f: &mut dyn FnMut(&Sighting<'_>)) {
-        if let Some(born) = self.body().born {
-            f(&self.body().life.sighting(self.live_state(), born.into()));
-        }
-    }
-
-    fn live_state(&self) -> LiveState {
-        let state = self.state().load();
-        if state.is_running() && self.body().is_polled.load(Ordering::Relaxed) {
-            LiveState::Running
-        } else if state.is_running() || state.is_queued() {
-            LiveState::Queued
-        } else {
-            LiveState::Idle
-        }
+        &self.header().resident.state
     }
 
     /// Gives up the pointer together with the reference it owns.
@@ -403,14 +345,8 @@ impl Drop for TaskRef {
 /// Frees a task to which nobody has a pointer any more. Its stage is empty.
 #[inline]
 fn free(header: NonNull<Header>) {
-    // SAFETY: by I2 nobody frees the cell before this thread, which gave up the last reference.
-    let slot = unsafe { header.as_ref() }.body.slot;
-    // SAFETY: as before.
-    let life = unsafe { &raw mut (*header.as_ptr()).body.life };
-    // SAFETY: nobody else has a pointer to the task, and it is not used any more.
-    unsafe { ptr::drop_in_place(life) };
-    // SAFETY: it is the block that the task was given, and nobody uses it any more.
-    unsafe { memory::free(header.cast(), slot) };
+    // SAFETY: by I2 the last reference was given up just now, by this thread.
+    unsafe { resident::free(header.cast()) };
 }
 
 /// The right of a join handle: to the output, once, and to the join waker.
@@ -464,7 +400,7 @@ impl<T> JoinRef<T> {
     #[inline]
     fn leave_waker(&self, seen: Snapshot, waker: &Waker) -> bool {
         let Some(task) = &self.task else { return false };
-        let place = &task.body().join_waker;
+        let place = &task.more().join_waker;
         if seen.has_waker() {
             if ThinWaker::is_same(place.load(Ordering::Relaxed), waker) {
                 return true;
@@ -497,7 +433,7 @@ impl<T> Drop for JoinRef<T> {
         let Some(task) = self.task.take() else { return };
         match task.state().drop_join() {
             DropJoin::Released => mem::forget(task),
-            DropJoin::HasWaker => put_waker(&task.body().join_waker, None),
+            DropJoin::HasWaker => put_waker(&task.more().join_waker, None),
             DropJoin::Complete => {
                 let output = output_of::<T>(task.0);
                 // SAFETY: by I5 the output of a complete task is its handle's.
@@ -534,7 +470,7 @@ pub(crate) enum Output {
 impl Inside {
     #[inline]
     fn state(&self) -> &State {
-        &self.0.header().state
+        &self.0.header().resident.state
     }
 
     #[inline]
@@ -579,7 +515,7 @@ impl Inside {
         let body = self.0.body();
         body.is_polled.store(true, Ordering::Relaxed);
         // SAFETY: by I5 the stage is the holder's; by I1 the function fits the cell.
-        unsafe { (body.vtable.poll)(self.0.0, cx, running) }
+        unsafe { (self.0.more().vtable.poll)(self.0.0, cx, running) }
     }
 
     /// Drops the future; the output is that the task was cancelled.
@@ -587,7 +523,7 @@ impl Inside {
         let body = self.0.body();
         body.is_polled.store(true, Ordering::Relaxed);
         // SAFETY: by I5 the stage is the holder's; by I1 the function fits the cell.
-        unsafe { (body.vtable.cancel)(self.0.0, id) };
+        unsafe { (self.0.more().vtable.cancel)(self.0.0, id) };
     }
 
     /// Drops the output if nobody can take it any more.
@@ -597,7 +533,7 @@ impl Inside {
             return Output::Kept;
         }
         // SAFETY: by I5 the stage is the holder's; by I1 the function fits the cell.
-        unsafe { (self.0.body().vtable.drop_output)(self.0.0) };
+        unsafe { (self.0.more().vtable.drop_output)(self.0.0) };
         Output::Dropped
     }
 
@@ -629,7 +565,7 @@ impl Inside {
                 output = self.drop_unwanted_output();
             }
             // Read before it is sure whose it is: afterwards the task may be gone.
-            let joiner = self.0.body().join_waker.load(Ordering::Relaxed);
+            let joiner = self.0.more().join_waker.load(Ordering::Relaxed);
             match self.state().finish(seen) {
                 Err(now) => seen = now,
                 Ok(Finish::Released { has_waker, is_last }) => {
@@ -642,7 +578,7 @@ impl Inside {
                     return;
                 }
                 Ok(Finish::Kept) => {
-                    wake_joiner(self.0.body().join_waker.load(Ordering::Relaxed));
+                    wake_joiner(self.0.more().join_waker.load(Ordering::Relaxed));
                     drop(TaskRef(self.0.0));
                     return;
                 }
@@ -735,7 +671,7 @@ unsafe fn drop_output<F: Future>(header: NonNull<Header>) {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{JoinRef, Joined, Place, Runnable, allocate, each_of};
+    use super::{JoinRef, Joined, Runnable, Sort, allocate, each_of};
     use crate::hooks::life::Birth;
     use crate::hooks::{Kind, RuntimeId};
     use crate::sync::Mutex;
@@ -751,7 +687,7 @@ mod tests {
 
     fn spawn<F: Future>(future: F, runtime: RuntimeId) -> (Runnable, JoinRef<F::Output>) {
         let birth = Birth::new(Kind::TASK, || "test").runtime(runtime);
-        let (newborn, join) = allocate(future, birth, None, Place::Worker);
+        let (newborn, join) = allocate(future, birth, None, Sort::Task);
         (newborn.born(), join)
     }
 
@@ -880,7 +816,7 @@ mod tests {
 
 #[cfg(all(test, loom))]
 mod model {
-    use super::{JoinRef, Joined, Place, Runnable, allocate};
+    use super::{JoinRef, Joined, Runnable, Sort, allocate};
     use crate::hooks::life::Birth;
     use crate::hooks::{Kind, RuntimeId};
     use crate::sync::{AtomicUsize, Ordering::Relaxed};
@@ -944,7 +880,7 @@ mod model {
         let birth = Birth::new(Kind::TASK, || "model").runtime(runtime);
         let drops = drops.clone();
         let future = async { Output::new(drops) };
-        let (newborn, join) = allocate(future, birth, None, Place::Worker);
+        let (newborn, join) = allocate(future, birth, None, Sort::Task);
         (newborn.born(), join)
     }
 

@@ -13,9 +13,6 @@
 
 pub(crate) mod state; // what may be done with it
 pub(crate) mod cell; // its layout
-pub(crate) mod memory; // where it lies
-#[cfg(not(loom))]
-mod slab; // in pages of equal blocks
 pub(crate) mod waker; // how it is woken
 pub(crate) mod poll; // how it is run
 mod unhandled; // who hears of a panic that nobody waits for

@@ -226,6 +226,21 @@ impl State {
         self.0.store(RUNNING | JOINED | (2 * REF_ONE), Ordering::Release);
     }
 
+    /// Birth of a resident that is no task: its own reference is all there is.
+    #[inline]
+    pub(crate) fn settle(&self) {
+        self.0.store(REF_ONE, Ordering::Release);
+    }
+
+    /// The end of a resident that is no task. Says whether its own reference was the last.
+    #[inline]
+    pub(crate) fn unsettle(&self) -> bool {
+        self.update(|now| {
+            let next = now.without_ref().with(COMPLETE);
+            (next, next.refs() == 0)
+        })
+    }
+
     #[inline]
     pub(crate) fn load(&self) -> Snapshot {
         Snapshot(self.0.load(Ordering::Acquire))

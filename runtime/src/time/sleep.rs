@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use crate::driver::Clock;
 use crate::enter;
-use crate::hooks::life::{Birth, Life};
+use crate::hooks::life::Birth;
 use crate::hooks::{AsyncId, Kind, Outcome, Reason};
+use crate::resident::{Lodged, Sort};
 use crate::time::Instant;
 use crate::time::entry::{Deadline, Entry};
 
@@ -56,7 +57,7 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 /// The future of [`sleep`].
 #[must_use = "futures do nothing unless polled"]
 pub struct Sleep {
-    life: Option<Life>,
+    lodged: Option<Lodged>,
     deadline: Instant,
     entry: Entry,
     known: Deadline,
@@ -92,21 +93,22 @@ impl Sleep {
         location: &'static Location<'static>,
         deadline: impl FnOnce(&Clock) -> (Instant, Deadline),
     ) -> Sleep {
-        let here =
-            enter::try_with_current(|shared| (shared.id(), deadline(&shared.driver.timers.clock)));
-        let (runtime, (deadline, known)) = match here {
+        let here = enter::try_with_current(|shared| {
+            (shared.id(), shared.birth_time(), deadline(&shared.driver.timers.clock))
+        });
+        let (runtime, born, (deadline, known)) = match here {
             Ok(here) => here,
             Err(error) => panic!("{error} (a timer was made at {location})"),
         };
-        let birth = Birth::new(Kind::TIMER, label).location(location).runtime(runtime).single();
-        let life = Some(Life::begin(birth));
-        Sleep { life, deadline, entry: Entry::new(runtime), known, has_elapsed: false }
+        let birth = Birth::new(Kind::TIMER, label).location(location).runtime(runtime);
+        let lodged = Some(Lodged::begin(birth, born, Sort::Timer));
+        Sleep { lodged, deadline, entry: Entry::new(runtime), known, has_elapsed: false }
     }
 
     /// Returns the timer's id.
     #[must_use]
     pub fn id(&self) -> Option<AsyncId> {
-        self.life.as_ref().map(Life::id)
+        self.lodged.as_ref().map(|lodged| lodged.life().id())
     }
 
     /// Returns when it ends.
@@ -134,14 +136,14 @@ impl Sleep {
     }
 
     fn begin_again(&mut self) {
-        let Some(old) = self.life.take() else { return };
+        let Some(lodged) = self.lodged.take() else { return };
+        let old = lodged.life();
         let birth = Birth::new(Kind::TIMER, old.code_name())
             .location(old.location())
             .runtime(self.entry.runtime())
-            .trigger(old.id())
-            .single();
-        self.life = Some(Life::begin(birth));
-        old.end(Reason::Completed);
+            .trigger_of(old);
+        self.lodged = Some(Lodged::begin(birth, lodged.born(), Sort::Timer));
+        lodged.end(Reason::Completed);
     }
 }
 
@@ -159,8 +161,8 @@ impl Future for Sleep {
             return Poll::Pending;
         }
         self.has_elapsed = true;
-        if let Some(life) = &self.life {
-            life.run(|running| running.promise_resolve(Outcome::Ready));
+        if let Some(lodged) = &self.lodged {
+            lodged.life().run(|running| running.promise_resolve(Outcome::Ready));
         }
         Poll::Ready(())
     }
@@ -168,8 +170,8 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some(life) = self.life.take() {
-            life.end(if self.has_elapsed { Reason::Completed } else { Reason::Dropped });
+        if let Some(lodged) = self.lodged.take() {
+            lodged.end(if self.has_elapsed { Reason::Completed } else { Reason::Dropped });
         }
     }
 }

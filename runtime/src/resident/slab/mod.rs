@@ -1,4 +1,4 @@
-//! Keeps tasks in memory: in pages of blocks of one size, of which each thread owns one per size.
+//! Keeps residents in memory: in pages of blocks of one size, of which each thread owns one per size.
 //!
 //! A thread takes blocks from its own page without a lock or a read-modify-write, and frees them
 //! into it likewise. A page that is used up is let go. What is freed of it goes back by its word,
@@ -6,11 +6,11 @@
 //! what one thread allocates and another frees goes round in whole pages, and a burst leaves
 //! nothing behind.
 //!
-//! A block says by the [`State`] in it whether a task is alive there, so all tasks of the process
-//! can be found without anybody keeping a list of them.
+//! A block says by the [`State`] in it whether something is alive there, so all residents of the
+//! process can be found without anybody keeping a list of them.
 //!
 //! # Invariants
-//! P1. A block belongs to a task, or is in the page's `free` chain, or in the chain of its word, or
+//! P1. A block belongs to a resident, or is in the page's `free` chain, or in the chain of its word, or
 //!     was never handed out (it is at `fresh` or behind). Who it belongs to may write to it; but
 //!     once `fresh` has passed it, its state is only touched as an atomic.
 //! P2. `free` and `fresh` belong to the owner. A page without an owner has nothing in `free`, and
@@ -21,7 +21,7 @@
 //! P5. A page is in [`PAGES`] from before its first block is handed out until its memory goes,
 //!     which does not happen while it is pinned there.
 
-#![allow(unsafe_code, reason = "island: where tasks lie")]
+#![allow(unsafe_code, reason = "island: where residents lie")]
 
 mod word; // who owns a page, and what came back
 
@@ -36,14 +36,19 @@ use crate::sync::{AtomicU16, AtomicU32, Mutex, MutexGuard, Ordering};
 use crate::task::state::State;
 use word::{Chain, Owner, Push, Word};
 
-/// Blocks of up to so many bytes come in steps of 16.
+/// Blocks of up to so many bytes come in steps of 8.
 const FINE_MAX_BYTES: usize = 512;
-const FINE_STEP_BYTES: usize = 16;
+const FINE_STEP_BYTES: usize = 8;
 /// Blocks of up to so many bytes come in steps of 128. A larger task has its future in a box.
 const BLOCK_MAX_BYTES: usize = 2048;
 const COARSE_STEP_BYTES: usize = 128;
 const FINE_CLASSES: usize = FINE_MAX_BYTES / FINE_STEP_BYTES;
 const CLASSES: usize = FINE_CLASSES + (BLOCK_MAX_BYTES - FINE_MAX_BYTES) / COARSE_STEP_BYTES;
+
+/// What is aligned to more has its future in a box, too. Up to this, blocks are aligned as their
+/// size is, since the first begins at a multiple of it.
+const ALIGN_MAX_BYTES: usize = 16;
+const _: () = assert!(HEAD_BYTES % ALIGN_MAX_BYTES == 0);
 
 /// A thread's first page of a class is small, and each is four times as large as the one before.
 const PAGE_MIN_BYTES: usize = 4 * 1024;
@@ -60,7 +65,7 @@ const KEPT_PAGES_MAX: usize = 64;
 const ADOPT_TRIES: usize = 8;
 const ADOPT_SHARE: u16 = 8;
 
-/// Which sizes of tasks share pages.
+/// Which sizes share pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Class(u8);
 
@@ -68,7 +73,7 @@ impl Class {
     /// Returns the class for cells of this layout, `None` if no block holds them.
     pub(crate) const fn of(layout: Layout) -> Option<Class> {
         let bytes = layout.size();
-        if bytes > BLOCK_MAX_BYTES || layout.align() > FINE_STEP_BYTES {
+        if bytes > BLOCK_MAX_BYTES || layout.align() > ALIGN_MAX_BYTES {
             return None;
         }
         let index = if bytes <= FINE_MAX_BYTES {

@@ -1,4 +1,4 @@
-//! Chooses where tasks lie: in the slab or, in a model, each in an allocation of its own.
+//! Chooses where residents lie: in the slab or, in a model, each in an allocation of its own.
 //!
 //! Each side must provide `Class` with `of(Layout) -> Option<Class>` and `of_nothing()`, `Slot`, `allocate(Class)`,
 //! which gives a block whose state is dead, `free`, `give_back`, and, to find tasks, `each_block`
@@ -6,15 +6,13 @@
 //! about; its word has a model of its own.
 
 #[cfg(not(loom))]
-pub(crate) use crate::task::slab::{
-    Class, Slot, allocate, each_block, free, give_back, with_state,
-};
+pub(crate) use super::slab::{Class, Slot, allocate, each_block, free, give_back, with_state};
 #[cfg(loom)]
 pub(crate) use boxed::{Class, Slot, allocate, each_block, free, give_back, with_state};
 
 #[cfg(loom)]
 mod boxed {
-    #![allow(unsafe_code, reason = "island: where tasks lie in a model")]
+    #![allow(unsafe_code, reason = "island: where residents lie in a model")]
 
     use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
     use std::ptr::NonNull;
@@ -38,10 +36,10 @@ mod boxed {
     pub(crate) struct Slot(Layout);
 
     pub(crate) fn allocate(class: Class) -> (NonNull<u8>, Slot) {
-        // SAFETY: a task is never empty.
+        // SAFETY: no resident is empty.
         let block = unsafe { alloc(class.0) };
         let block = NonNull::new(block).unwrap_or_else(|| handle_alloc_error(class.0));
-        // SAFETY: a task is large enough for a state, and begins with it.
+        // SAFETY: it is large enough for a state, with which a resident begins.
         unsafe { block.cast::<State>().write(State::dead()) };
         (block, Slot(class.0))
     }
