@@ -33,7 +33,8 @@ pub(crate) struct Timers {
 
 struct Slot {
     wheel: Mutex<Wheel>,
-    /// When something in the wheel may be due, in nanoseconds; [`NEVER_NS`] if it is empty.
+    /// When something in the wheel may be due, in nanoseconds, or something that was cancelled would
+    /// have been; [`NEVER_NS`] if it is empty.
     next: AtomicU64,
 }
 
@@ -88,8 +89,11 @@ impl Timers {
             !self.is_closed(),
             "a timer was waited for whose runtime has ended; keep it alive while it is used"
         );
-        let key = wheel.insert(self.clock.to_ns(deadline), waker);
-        let is_sooner = slot.publish(&wheel);
+        let (key, due_ns) = wheel.insert(self.clock.to_ns(deadline), waker);
+        let is_sooner = due_ns < slot.next.load(Ordering::Relaxed);
+        if is_sooner {
+            slot.next.store(due_ns, Ordering::Relaxed);
+        }
         drop(wheel);
         #[allow(clippy::cast_possible_truncation, reason = "workers are few")]
         let key = TimerKey { wheel: index as u32, key };
@@ -183,7 +187,11 @@ impl Timers {
         let slot = &self.wheels[key.wheel as usize];
         let mut wheel = slot.wheel.lock();
         let waker = wheel.cancel(key.key);
-        slot.publish(&wheel);
+        if wheel.is_empty() {
+            slot.next.store(NEVER_NS, Ordering::Relaxed);
+        }
+        // Else the wheel may seem due before it is. To know better would cost each timer more than
+        // the one look that is in vain.
         drop(wheel);
         drop_foreign(waker);
     }
@@ -208,14 +216,9 @@ impl Timers {
 }
 
 impl Slot {
-    /// Publishes when the wheel is due. Says whether that is sooner than it was.
-    fn publish(&self, wheel: &Wheel) -> bool {
-        let next = wheel.next_deadline_ns().unwrap_or(NEVER_NS);
-        let before = self.next.load(Ordering::Relaxed);
-        if next != before {
-            self.next.store(next, Ordering::Relaxed);
-        }
-        next < before
+    /// Publishes when the wheel is due.
+    fn publish(&self, wheel: &Wheel) {
+        self.next.store(wheel.next_deadline_ns().unwrap_or(NEVER_NS), Ordering::Relaxed);
     }
 
     fn fire(&self, now_ns: u64, wakers: &mut Vec<Waker>) {

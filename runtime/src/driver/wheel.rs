@@ -157,7 +157,12 @@ impl Wheel {
     /// fires early. One that has passed already fires at the next advance. Entries of the same tick
     /// fire in the order of their insertion, unless an advance in between was left unfinished or
     /// the tick was out of range, which is more than 143 years away.
-    pub(crate) fn insert(&mut self, deadline_ns: u64, waker: Waker) -> Key {
+    ///
+    /// Returns also an instant before which it cannot fire, as [`next_deadline_ns`] does: the
+    /// beginning of the slot that the entry lies in.
+    ///
+    /// [`next_deadline_ns`]: Wheel::next_deadline_ns
+    pub(crate) fn insert(&mut self, deadline_ns: u64, waker: Waker) -> (Key, u64) {
         let generation = self.generation;
         self.generation = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         let entry = Entry {
@@ -179,8 +184,8 @@ impl Wheel {
             index
         };
         self.len += 1;
-        self.place(index);
-        Key { index, generation }
+        let begin_tick = self.place(index);
+        (Key { index, generation }, begin_tick.saturating_mul(TICK_NS))
     }
 
     /// Tells whether the entry wakes the task of `waker`; `None` if it has fired or was cancelled.
@@ -271,6 +276,10 @@ impl Wheel {
         More::No
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Returns the number of pending entries.
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -294,12 +303,13 @@ impl Wheel {
         if entry.generation == key.generation { entry.waker.as_mut() } else { None }
     }
 
-    /// Puts a pending entry that is in no list into the right one.
-    fn place(&mut self, index: u32) {
+    /// Puts a pending entry that is in no list into the right one. Returns the tick at which time
+    /// comes to that.
+    fn place(&mut self, index: u32) -> u64 {
         let tick = self.entries[index as usize].tick;
         if tick <= self.now {
             self.append(REACHED, index);
-            return;
+            return self.now;
         }
         let level = (((tick ^ self.now).ilog2() / SLOT_BITS) as usize).min(LEVELS - 1);
         let shift = SLOT_BITS * level as u32;
@@ -310,6 +320,7 @@ impl Wheel {
         let slot = (here + ahead) as usize % SLOTS;
         self.occupied[level] |= 1 << slot;
         self.append(level * SLOTS + slot, index);
+        (here + ahead) << shift
     }
 
     /// Finds the slot that time comes to first.
@@ -485,7 +496,11 @@ mod tests {
 
         fn insert(&mut self, deadline_ns: u64) -> Key {
             let (name, waker) = self.waker();
-            let key = self.wheel.insert(deadline_ns, waker);
+            let (key, due_ns) = self.wheel.insert(deadline_ns, waker);
+            assert!(
+                due_ns <= deadline_ns.div_ceil(TICK_NS).saturating_mul(TICK_NS).max(self.now_ns)
+            );
+            assert!(self.wheel.next_deadline_ns().is_some_and(|next_ns| next_ns <= due_ns));
             assert!(self.wheel.is_pending(key));
             self.waiting.insert(name, Waiting { key, tick: deadline_ns.div_ceil(TICK_NS) });
             self.check();
@@ -799,7 +814,7 @@ mod tests {
         ];
         for empty in empty {
             let keys: Vec<Key> =
-                (0..10_000).map(|i| wheel.insert(i << 20, Waker::noop().clone())).collect();
+                (0..10_000).map(|i| wheel.insert(i << 20, Waker::noop().clone()).0).collect();
             assert!(wheel.entries.capacity() >= 10_000);
             empty(&mut wheel, &keys);
             assert_eq!(wheel.len(), 0);
@@ -812,7 +827,7 @@ mod tests {
     fn few_timers_reuse_the_memory_they_have() {
         let mut wheel = Wheel::new();
         for _ in 0..1000 {
-            let keys = [0; KEPT_ENTRIES].map(|ns| wheel.insert(ns, Waker::noop().clone()));
+            let keys = [0; KEPT_ENTRIES].map(|ns| wheel.insert(ns, Waker::noop().clone()).0);
             assert!(keys.iter().all(|&key| wheel.cancel(key).is_some()));
             assert_eq!(wheel.entries.len(), KEPT_ENTRIES);
         }
