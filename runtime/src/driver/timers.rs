@@ -34,7 +34,7 @@ pub(crate) struct Timers {
 struct Slot {
     wheel: Mutex<Wheel>,
     /// When something in the wheel may be due, in nanoseconds, or something that was cancelled would
-    /// have been; [`NEVER_NS`] if it is empty.
+    /// have been; [`NEVER_NS`] if there is neither.
     next: AtomicU64,
 }
 
@@ -161,6 +161,10 @@ impl Timers {
 
     /// Says when something may be due, if anything is registered.
     pub(crate) fn next_deadline_ns(&self) -> Option<u64> {
+        for slot in &self.wheels {
+            // What was cancelled does not count here.
+            slot.publish(&slot.wheel.lock());
+        }
         Some(self.next_ns()).filter(|next| *next != NEVER_NS)
     }
 
@@ -187,11 +191,9 @@ impl Timers {
         let slot = &self.wheels[key.wheel as usize];
         let mut wheel = slot.wheel.lock();
         let waker = wheel.cancel(key.key);
-        if wheel.is_empty() {
-            slot.next.store(NEVER_NS, Ordering::Relaxed);
-        }
-        // Else the wheel may seem due before it is. To know better would cost each timer more than
-        // the one look that is in vain.
+        // The wheel may seem due before it is, which is worth one look in vain: without it each
+        // timer that is cancelled would have to find out who is next, and the next to be registered
+        // to look for a sleeper.
         drop(wheel);
         drop_foreign(waker);
     }

@@ -276,10 +276,6 @@ impl Wheel {
         More::No
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Returns the number of pending entries.
     pub(crate) fn len(&self) -> usize {
         self.len
