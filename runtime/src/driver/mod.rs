@@ -19,8 +19,9 @@ pub(crate) use readiness::{Direction, Waiter};
 
 use std::io;
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::sync::{AtomicU64, Ordering};
 use crate::task::waker::wake_foreign;
 use reactor::Reactor;
 use timers::Timers;
@@ -39,7 +40,16 @@ pub(crate) struct Handle {
     pub(crate) reactor: Reactor,
     pub(crate) timers: Timers,
     waker: mio::Waker,
+    /// When a busy worker last took a glance, in nanoseconds since `start`. Relaxed: two that look at
+    /// once do no harm.
+    last_glance_ns: AtomicU64,
+    start: Instant,
 }
+
+/// Busy workers take a glance at sockets so often at most: it is a system call, which costs as much
+/// as ten small polls, and the workers make it for each other. A wait of this length is lost in
+/// what a network takes.
+const GLANCE_INTERVAL_NS: u64 = 50_000;
 
 /// Whether a turn may sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +68,8 @@ pub(crate) fn new(workers: usize) -> io::Result<(Driver, Handle)> {
     let timers = Timers::new(workers, registry)?;
     let reactor = Reactor::new(registry.try_clone()?);
     let events = mio::Events::with_capacity(EVENTS_MAX);
-    Ok((Driver { poll, events }, Handle { reactor, timers, waker }))
+    let (last_glance_ns, start) = (AtomicU64::new(0), Instant::now());
+    Ok((Driver { poll, events }, Handle { reactor, timers, waker, last_glance_ns, start }))
 }
 
 impl Driver {
@@ -88,6 +99,20 @@ impl Handle {
     pub(crate) fn wake_all(&self, wakers: &mut Vec<Waker>) {
         wakers.drain(..).for_each(wake_foreign);
         self.timers.fire(wakers);
+    }
+
+    /// Says whether a busy worker should see what has happened to sockets.
+    pub(crate) fn is_worth_a_glance(&self) -> bool {
+        if !self.reactor.has_sources() {
+            return false;
+        }
+        let now_ns = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let last_ns = self.last_glance_ns.load(Ordering::Relaxed);
+        let is_time = now_ns.saturating_sub(last_ns) >= GLANCE_INTERVAL_NS;
+        if is_time {
+            self.last_glance_ns.store(now_ns, Ordering::Relaxed);
+        }
+        is_time
     }
 
     /// Ends the sleep of whoever is, or soon will be, in [`Driver::turn`].

@@ -9,7 +9,7 @@ use mio::{Interest, Registry, Token};
 
 use crate::driver::readiness::{Direction, Ready, Source, Waiter};
 use crate::scheduler::Shared;
-use crate::sync::Mutex;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::task::waker::wake_foreign;
 
 /// The driver was woken by a thread.
@@ -20,6 +20,8 @@ pub(super) const ALARM: Token = Token(usize::MAX - 1);
 pub(crate) struct Reactor {
     registry: Registry,
     sources: Mutex<Sources>,
+    /// Whether there are any. Relaxed: it is a hint, written under the lock.
+    has_sources: AtomicBool,
 }
 
 /// A token is an index and, above it, a number that no earlier source at that index had: a report
@@ -59,6 +61,14 @@ impl Sources {
         Ok(source)
     }
 
+    fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn get(&self, token: Token) -> Option<Arc<Source>> {
         let slot = self.slots.get(index_of(token))?;
         slot.clone().filter(|source| source.token == token)
@@ -87,7 +97,7 @@ pub(crate) fn gone() -> io::Error {
 
 impl Reactor {
     pub(super) fn new(registry: Registry) -> Reactor {
-        Reactor { registry, sources: Mutex::default() }
+        Reactor { registry, sources: Mutex::default(), has_sources: AtomicBool::new(false) }
     }
 
     /// Notes the reports, and adds those whom they concern to `wakers`.
@@ -115,10 +125,29 @@ impl Reactor {
         wakers.into_iter().for_each(wake_foreign);
     }
 
+    /// Says whether any source is watched.
+    #[inline]
+    pub(super) fn has_sources(&self) -> bool {
+        self.has_sources.load(Ordering::Relaxed)
+    }
+
+    fn insert(&self) -> io::Result<Arc<Source>> {
+        let mut sources = self.sources.lock();
+        let source = sources.insert();
+        self.has_sources.store(!sources.is_empty(), Ordering::Relaxed);
+        source
+    }
+
+    fn remove(&self, token: Token) -> Option<Arc<Source>> {
+        let mut sources = self.sources.lock();
+        let source = sources.remove(token);
+        self.has_sources.store(!sources.is_empty(), Ordering::Relaxed);
+        source
+    }
+
     /// Says how many sources are watched.
     pub(crate) fn len(&self) -> usize {
-        let sources = self.sources.lock();
-        sources.slots.len() - sources.free.len()
+        self.sources.lock().len()
     }
 }
 
@@ -133,10 +162,9 @@ impl<S: MioSource> Registration<S> {
     /// Lets the system watch `io`.
     pub(crate) fn new(mut io: S, shared: Arc<Shared>, interest: Interest) -> io::Result<Self> {
         let reactor = &shared.driver.reactor;
-        let source = reactor.sources.lock().insert()?;
+        let source = reactor.insert()?;
         if let Err(error) = reactor.registry.register(&mut io, source.token, interest) {
-            let unused = reactor.sources.lock().remove(source.token);
-            drop(unused);
+            drop(reactor.remove(source.token));
             return Err(error);
         }
         Ok(Registration { io, source, shared })
@@ -198,7 +226,6 @@ impl<S: MioSource> Drop for Registration<S> {
         let reactor = &self.shared.driver.reactor;
         // The system forgets a socket that is closed; an error has no consequence.
         let _ = reactor.registry.deregister(&mut self.io);
-        let removed = reactor.sources.lock().remove(self.source.token);
-        drop(removed);
+        drop(reactor.remove(self.source.token));
     }
 }

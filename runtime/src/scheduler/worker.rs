@@ -211,9 +211,23 @@ impl Worker {
         }
     }
 
-    /// Takes what the driver has, if nobody else holds it.
+    /// Takes what the driver has, if nobody else holds it, and nobody has done so just now.
     fn glance(&self) {
-        self.turn(Turn::Glance);
+        if self.shared.driver.is_worth_a_glance() {
+            self.turn(Turn::Glance);
+        } else {
+            self.fire_timers();
+        }
+    }
+
+    /// Wakes whom a turn has found, and whoever's timer is due.
+    fn fire_timers(&self) {
+        let mut wakers = self.wakers.take();
+        self.is_dispatching.set(true);
+        self.shared.driver.wake_all(&mut wakers);
+        self.is_dispatching.set(false);
+        self.wakers.set(wakers);
+        self.announce();
     }
 
     /// Says whether it could have the driver.
@@ -231,11 +245,8 @@ impl Worker {
             parker.end_in_driver();
         }
         drop(driver);
-        self.is_dispatching.set(true);
-        self.shared.driver.wake_all(&mut wakers);
-        self.is_dispatching.set(false);
         self.wakers.set(wakers);
-        self.announce();
+        self.fire_timers();
         true
     }
 
@@ -338,6 +349,10 @@ impl Worker {
 
     /// Sleeps until there is something to do, once: the current-thread flavour.
     fn rest(&self) {
+        if self.remote().parker.take() {
+            // The root was woken: nobody sleeps.
+            return;
+        }
         // It may drop what is foreign, which may make tasks ready: before the last look.
         life::rest();
         let asleep = self.shared.idle.sleep(self.index, None);
@@ -354,7 +369,7 @@ impl Worker {
         if !timers.clock.is_paused() || self.shared.blocking.is_busy() {
             return false;
         }
-        self.glance();
+        self.turn(Turn::Glance);
         if !self.local.is_empty() || !self.shared.inject.is_empty() {
             return true;
         }
@@ -364,7 +379,7 @@ impl Worker {
         let Some(next_ns) = timers.next_deadline_ns() else { return false };
         let ahead = next_ns.saturating_sub(timers.clock.now_ns());
         timers.clock.advance(Duration::from_nanos(ahead));
-        self.glance();
+        self.turn(Turn::Glance);
         true
     }
 }
