@@ -1,7 +1,9 @@
 //! Takes tasks from threads that are not workers, in shards.
 //!
-//! Each pushing thread has a home shard, so that two of them do not meet; a worker takes a batch
-//! from the first shard it finds non-empty, beginning with its own.
+//! Each pushing thread has a home shard, so that two of them do not meet; a worker that has nothing
+//! to do takes all that is in the first shard it finds non-empty, beginning with its own, and lets
+//! others steal from it. So the lock of a shard is held for moments, however much is in it, and
+//! whoever pushes rarely finds it taken.
 //!
 //! # Invariants
 //! J1. A closed injector takes no new task: its spawner is refused and cancels it. A task that is
@@ -42,11 +44,15 @@ struct Queue {
 /// More shards than this help nobody: pushing threads that are active at once are few.
 const SHARDS_MAX: usize = 8;
 
-/// A shard that becomes empty keeps room for so many tasks and gives back the rest.
+/// A queue that becomes empty keeps room for so many tasks and gives back the rest.
 const KEPT_TASKS: usize = 1024;
 
-/// A worker takes at most so many tasks at once, to leave some for the others.
-const BATCH_MAX_TASKS: usize = 32;
+/// Gives back the room that an empty queue does not need.
+pub(crate) fn shrink(tasks: &mut VecDeque<Runnable>) {
+    if tasks.is_empty() && tasks.capacity() > KEPT_TASKS {
+        *tasks = VecDeque::new();
+    }
+}
 
 thread_local! {
     /// Which shard this thread pushes to, modulo their number.
@@ -115,36 +121,33 @@ impl Inject {
         &self.shards[home() % self.shards.len()]
     }
 
-    /// Takes a task, and hands more of them to `more`, so that the workers share what there is.
-    pub(crate) fn pop_batch(
-        &self,
-        worker: usize,
-        workers: usize,
-        mut more: impl FnMut(Runnable),
-    ) -> Option<Runnable> {
-        let shards = self.shards.len();
-        for turn in 0..shards {
-            let shard = &self.shards[(worker + turn) % shards];
-            let len = shard.seen_len();
-            if len == 0 {
-                continue;
-            }
-            let batch = (len / workers + 1).min(BATCH_MAX_TASKS);
+    /// Lists the shards that are worth a look, a worker's own first.
+    fn shards_for(&self, worker: usize) -> impl Iterator<Item = &Shard> {
+        let (behind, first) = self.shards.split_at(worker % self.shards.len());
+        let shards = first.iter().chain(behind).map(|shard| &**shard);
+        shards.filter(|shard| shard.seen_len() > 0)
+    }
+
+    /// Takes all tasks of a shard: puts them into `batch`, which is empty.
+    pub(crate) fn take_all(&self, worker: usize, batch: &mut VecDeque<Runnable>) {
+        for shard in self.shards_for(worker) {
             let mut queue = shard.queue.lock();
-            let Some(first) = queue.tasks.pop_front() else { continue };
-            for _ in 1..batch {
-                let Some(task) = queue.tasks.pop_front() else { break };
-                more(task);
-            }
+            std::mem::swap(&mut queue.tasks, batch);
             shard.popped(&mut queue);
-            return Some(first);
+            if !batch.is_empty() {
+                return;
+            }
         }
-        None
     }
 
     /// Takes one task.
     pub(crate) fn pop(&self, worker: usize) -> Option<Runnable> {
-        self.pop_batch(worker, usize::MAX, |_| {})
+        self.shards_for(worker).find_map(|shard| {
+            let mut queue = shard.queue.lock();
+            let task = queue.tasks.pop_front();
+            shard.popped(&mut queue);
+            task
+        })
     }
 
     /// Refuses new tasks from now on.
@@ -177,9 +180,7 @@ impl Shard {
 
     fn popped(&self, queue: &mut Queue) {
         self.len.store(queue.tasks.len(), Ordering::Release);
-        if queue.tasks.is_empty() && queue.tasks.capacity() > KEPT_TASKS {
-            queue.tasks = VecDeque::new();
-        }
+        shrink(&mut queue.tasks);
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`Worker::run_until`].
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::driver::Turn;
 use crate::enter;
 use crate::hooks::RuntimeId;
 use crate::hooks::life;
+use crate::queue::inject;
 use crate::queue::local::{Local, Pushed};
 use crate::scheduler::idle::Searching;
 use crate::scheduler::{Remote, Shared};
@@ -38,6 +40,8 @@ pub(crate) struct Worker {
     random: Cell<u32>,
     /// Kept between turns, to not allocate in each.
     wakers: Cell<Vec<Waker>>,
+    /// Changes places with what is in the injector.
+    batch: Cell<VecDeque<Runnable>>,
 }
 
 impl Worker {
@@ -56,6 +60,7 @@ impl Worker {
             unannounced: Cell::new(0),
             random,
             wakers: Cell::new(Vec::new()),
+            batch: Cell::new(VecDeque::new()),
         }
     }
 
@@ -126,13 +131,18 @@ impl Worker {
         self.local.pop(&self.remote().queue).or_else(|| self.pop_inject())
     }
 
+    /// Takes what came from outside. All but the first go into its own queue, for others to steal.
     fn pop_inject(&self) -> Option<Runnable> {
-        let workers = self.shared.config.workers;
-        let more = |task| {
+        let mut batch = self.batch.take();
+        self.shared.inject.take_all(self.index, &mut batch);
+        let first = batch.pop_front();
+        for task in batch.drain(..) {
             let pushed = self.local.push_back(task);
             self.note(pushed);
-        };
-        self.shared.inject.pop_batch(self.index, workers, more)
+        }
+        inject::shrink(&mut batch);
+        self.batch.set(batch);
+        first
     }
 
     /// Takes tasks from another worker.
