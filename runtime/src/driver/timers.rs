@@ -20,7 +20,7 @@ use crate::driver::sleeper::{AlarmClock, NEVER_NS, Sleeper};
 use crate::driver::sys::{Alarm, IS_ALARM_PRECISE};
 use crate::driver::wheel::{Key, More, Wheel};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
-use crate::task::waker::{drop_foreign, wake_foreign};
+use crate::task::waker::{self, drop_foreign, wake_foreign};
 
 pub(crate) struct Timers {
     pub(crate) clock: Clock,
@@ -36,6 +36,9 @@ struct Slot {
     /// When something in the wheel may be due, in nanoseconds, or something that was cancelled would
     /// have been; [`NEVER_NS`] if there is neither.
     next: AtomicU64,
+    /// Whatever was due until then, in nanoseconds, has fired. Relaxed: who sees that its own timer
+    /// is among it learns nothing else from it.
+    fired_to: AtomicU64,
 }
 
 /// A wheel's lock is held for so many timers at most, then its wakers are woken.
@@ -44,6 +47,7 @@ const BATCH_MAX_TIMERS: usize = 128;
 /// Names a timer that was registered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TimerKey {
+    deadline_ns: u64,
     wheel: u32,
     key: Key,
 }
@@ -60,7 +64,8 @@ impl Timers {
     pub(super) fn new(workers: usize, registry: &mio::Registry) -> io::Result<Timers> {
         let slot = |_| {
             let wheel = Mutex::new(Wheel::new());
-            CachePadded::new(Slot { wheel, next: AtomicU64::new(NEVER_NS) })
+            let (next, fired_to) = (AtomicU64::new(NEVER_NS), AtomicU64::new(0));
+            CachePadded::new(Slot { wheel, next, fired_to })
         };
         Ok(Timers {
             clock: Clock::new(),
@@ -70,7 +75,7 @@ impl Timers {
         })
     }
 
-    /// Registers a timer with the wheel of `worker`, or with the common one.
+    /// Registers a timer with the wheel of `worker`, or with the common one; `None` if it is due.
     ///
     /// Says also whether the driver has to be woken, on platforms whose alarm does not do it.
     ///
@@ -81,23 +86,29 @@ impl Timers {
         worker: Option<usize>,
         deadline: Instant,
         waker: Waker,
-    ) -> (TimerKey, bool) {
+    ) -> Option<(TimerKey, bool)> {
         let index = worker.unwrap_or(self.wheels.len() - 1);
         let slot = &self.wheels[index];
+        let deadline_ns = self.clock.to_ns(deadline);
         let mut wheel = slot.wheel.lock();
         assert!(
             !self.is_closed(),
             "a timer was waited for whose runtime has ended; keep it alive while it is used"
         );
-        let (key, due_ns) = wheel.insert(self.clock.to_ns(deadline), waker);
+        if deadline_ns <= wheel.now_ns() {
+            drop(wheel);
+            drop_foreign(Some(waker));
+            return None;
+        }
+        let (key, due_ns) = wheel.insert(deadline_ns, waker);
         let is_sooner = due_ns < slot.next.load(Ordering::Relaxed);
         if is_sooner {
             slot.next.store(due_ns, Ordering::Relaxed);
         }
         drop(wheel);
         #[allow(clippy::cast_possible_truncation, reason = "workers are few")]
-        let key = TimerKey { wheel: index as u32, key };
-        (key, is_sooner && self.reset_alarm())
+        let key = TimerKey { deadline_ns, wheel: index as u32, key };
+        Some((key, is_sooner && self.reset_alarm()))
     }
 
     /// Sets the alarm for the first deadline there is, if a sleeper would miss it.
@@ -170,7 +181,11 @@ impl Timers {
 
     /// Sees to it that `waker` will be woken, if the timer has not fired.
     pub(crate) fn set_waker(&self, key: TimerKey, waker: &Waker) -> TimerState {
-        let wheel = &self.wheels[key.wheel as usize].wheel;
+        let slot = &self.wheels[key.wheel as usize];
+        if key.deadline_ns <= slot.fired_to.load(Ordering::Relaxed) {
+            return TimerState::Fired;
+        }
+        let wheel = &slot.wheel;
         let wakes = wheel.lock().wakes(key.key, waker);
         match wakes {
             None => return TimerState::Fired,
@@ -218,7 +233,7 @@ impl Timers {
 }
 
 impl Slot {
-    /// Publishes when the wheel is due.
+    /// Publishes when the wheel is due again.
     fn publish(&self, wheel: &Wheel) {
         self.next.store(wheel.next_deadline_ns().unwrap_or(NEVER_NS), Ordering::Relaxed);
     }
@@ -229,7 +244,11 @@ impl Slot {
             let mut wheel = self.wheel.lock();
             let more = wheel.advance(now_ns, wakers, BATCH_MAX_TIMERS);
             self.publish(&wheel);
+            if more == More::No {
+                self.fired_to.store(wheel.now_ns(), Ordering::Relaxed);
+            }
             drop(wheel);
+            waker::fetch(wakers);
             wakers.drain(..).for_each(wake_foreign);
             if more == More::No {
                 return;

@@ -254,17 +254,10 @@ impl Wheel {
         let target = (now_ns >> TICK_NS_SHIFT).max(self.now);
         let mut budget = max_entries;
         loop {
-            while self.heads[REACHED] != NONE {
-                if budget == 0 {
+            if self.heads[REACHED] != NONE {
+                budget -= self.empty_reached(fired, budget);
+                if self.heads[REACHED] != NONE {
                     return More::Yes;
-                }
-                budget -= 1;
-                let index = self.heads[REACHED];
-                self.unlink(index);
-                if self.entries[index as usize].tick <= self.now {
-                    fired.extend(self.release(index));
-                } else {
-                    self.place(index);
                 }
             }
             match self.next_slot() {
@@ -274,6 +267,41 @@ impl Wheel {
         }
         self.now = target;
         More::No
+    }
+
+    /// Fires, or moves to a lower level, at most so many entries of `REACHED`. Returns how many.
+    ///
+    /// It goes along the list and takes it up again once, where it stops: to take each entry out of
+    /// it would touch its neighbours, which are rarely in the cache.
+    fn empty_reached(&mut self, fired: &mut Vec<Waker>, max_entries: usize) -> usize {
+        let first = self.heads[REACHED];
+        let last = self.entries[first as usize].prev;
+        self.heads[REACHED] = NONE;
+        let (mut index, mut done) = (first, 0);
+        while done < max_entries {
+            let Entry { next, tick, .. } = self.entries[index as usize];
+            if tick <= self.now {
+                fired.extend(self.release(index));
+            } else {
+                self.place(index);
+            }
+            done += 1;
+            if index == last {
+                return done;
+            }
+            index = next;
+        }
+        // The rest is a list of its own, which begins where this stopped.
+        self.entries[index as usize].prev = last;
+        self.entries[last as usize].next = index;
+        self.heads[REACHED] = index;
+        done
+    }
+
+    /// Returns the instant up to which everything has fired, if the last advance was not left
+    /// unfinished.
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.now.saturating_mul(TICK_NS)
     }
 
     /// Returns the number of pending entries.

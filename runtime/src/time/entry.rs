@@ -65,7 +65,10 @@ impl Entry {
             if known == Deadline::Unknown && timers.clock.now() >= deadline {
                 return true;
             }
-            let (key, must_wake) = timers.register(worker, deadline, cx.waker().clone());
+            let Some((key, must_wake)) = timers.register(worker, deadline, cx.waker().clone())
+            else {
+                return true;
+            };
             *timer = Some(key);
             if must_wake {
                 shared.driver.wake();
