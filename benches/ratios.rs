@@ -22,7 +22,6 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use forebear_benches::{Row, Stage, Work};
-use rustix::time::{ClockId, clock_gettime};
 
 /// An odd number, so that there is a median, and enough of them for quartiles.
 const ROUNDS: usize = 9;
@@ -166,10 +165,9 @@ fn measure(arguments: &[String]) -> Result<(), String> {
 }
 
 fn run_once(stage: &dyn Stage, work: Work) -> Sample {
-    let before = cpu_ns();
-    let (done, time) = stage.run(work, work.operations());
-    let per = |ns: f64| ns / done as f64;
-    Sample { cost: per(time.as_nanos() as f64), cpu: per(cpu_ns() - before) }
+    let (done, took) = stage.run(work, work.operations());
+    let per = |time: Duration| time.as_nanos() as f64 / done as f64;
+    Sample { cost: per(took.time), cpu: per(took.cpu) }
 }
 
 /// For a profiler: runs one program on one row again and again.
@@ -183,16 +181,11 @@ fn repeat(arguments: &[String]) -> Result<(), String> {
     let until = Instant::now() + Duration::from_secs(number(seconds)?);
     let mut costs = Vec::new();
     while costs.is_empty() || Instant::now() < until {
-        let (done, time) = stage.run(work, work.operations());
-        costs.push(time.as_nanos() as f64 / done as f64);
+        let (done, took) = stage.run(work, work.operations());
+        costs.push(took.time.as_nanos() as f64 / done as f64);
     }
     let spread = Spread::of(costs.iter().copied());
     say(&format!("{what} {on}: {:.1} ns, {:.1} to {:.1}\n", spread.middle, spread.low, spread.high))
-}
-
-fn cpu_ns() -> f64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }
 
 fn resident_bytes() -> Result<f64, String> {

@@ -33,9 +33,9 @@ fn bench_one(criterion: &mut Criterion, work: Work) {
         let stage = row.start(WORKERS);
         group.bench_function(row.name(), |bencher| {
             bencher.iter_custom(|operations| {
-                let (done, time) =
+                let (done, took) =
                     stage.run(work, operations.max(work.operations().min(OPERATIONS)));
-                scale(time, operations, done)
+                scale(took.time, operations, done)
             });
         });
     }

@@ -27,6 +27,9 @@ pub(crate) trait Peer: 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
+    /// Runs a closure that may block on a thread that is there for that.
+    fn spawn_blocking<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> Self::Join<R>;
+
     /// Lets the task run without anybody waiting for it.
     fn detach<T: Send + 'static>(join: Self::Join<T>);
 

@@ -1,0 +1,45 @@
+//! Tasks that only wait, to see what one takes in memory.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
+
+use crate::peer::Peer;
+
+/// Makes so many tasks that wait for ever. Returns when all of them do.
+pub(crate) fn hold<P: Peer>(peer: &P, tasks: u64) {
+    let begun = Arc::new(AtomicU64::new(0));
+    let all = {
+        let begun = begun.clone();
+        async move {
+            for _ in 0..tasks {
+                P::detach(P::spawn(Held { begun: Some(begun.clone()) }));
+            }
+        }
+    };
+    peer.block_on(peer.spawn_from_outside(all));
+    // Relaxed: nothing but the number is looked at.
+    while begun.load(Ordering::Relaxed) < tasks {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Waits for ever, having said so once.
+struct Held {
+    begun: Option<Arc<AtomicU64>>,
+}
+
+impl Future for Held {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(begun) = self.begun.take() {
+            begun.fetch_add(1, Ordering::Relaxed);
+        }
+        Poll::Pending
+    }
+}
