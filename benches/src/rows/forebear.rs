@@ -1,14 +1,18 @@
 //! Sets up forebear: bare, as its builder makes it, and with hooks.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::TcpListener as StdListener;
 use std::time::Duration;
 
 use forebear::hooks::{AsyncHook, create_hook};
+use forebear::interop::hyper::ForebearTimer;
+use forebear::net::{TcpListener, TcpStream};
 use forebear::runtime::{Builder, Runtime};
 use forebear::task::{self, JoinHandle};
 use forebear::{AsyncLocal, Lineage, time};
 
-use crate::peer::{Peer, Sure};
+use crate::peer::{Network, Peer, Sure};
 
 /// As many as a service with a tracer, metrics and a leak detector has.
 const HOOKS: usize = 5;
@@ -100,5 +104,41 @@ impl Peer for Forebear {
 
     fn yield_now() -> impl Future<Output = ()> + Send + 'static {
         task::yield_now()
+    }
+}
+
+impl Network for Forebear {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+    type Http = TcpStream;
+
+    fn listen(listener: StdListener) -> io::Result<TcpListener> {
+        TcpListener::from_std(listener)
+    }
+
+    async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|cx| stream.poll_read_slice(cx, buffer)).await
+    }
+
+    async fn write_all(stream: &mut TcpStream, mut data: &[u8]) -> io::Result<()> {
+        while !data.is_empty() {
+            let written = poll_fn(|cx| stream.poll_write_slice(cx, data)).await?;
+            data = &data[written..];
+        }
+        Ok(())
+    }
+
+    fn http(stream: TcpStream) -> TcpStream {
+        stream
+    }
+
+    fn timer() -> impl hyper::rt::Timer + Send + Sync + 'static {
+        ForebearTimer::new()
     }
 }

@@ -2,6 +2,7 @@
 
 mod forebear; // ours, in three settings
 mod smol; // async-executor with async-io
+mod smol_hyper; // and what it lacks to run hyper
 mod tokio; // tokio
 
 use crate::stage::Stage;
@@ -36,6 +37,12 @@ impl Row {
             Row::Tokio => "tokio",
             Row::Smol => "async-executor",
         }
+    }
+
+    /// Returns the row of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Row> {
+        Row::ALL.into_iter().find(|row| row.name() == name)
     }
 
     /// Says whether it is somebody else's.

@@ -1,12 +1,17 @@
 //! Sets up async-executor, with the timers of async-io and the thread pool of blocking.
 
 use std::future::Future;
+use std::io;
+use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use async_executor::{Executor, Task};
+use async_io::Async;
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
-use crate::peer::Peer;
+use super::smol_hyper::{SmolIo, SmolTimer};
+use crate::peer::{Network, Peer};
 
 /// The executor of a program that uses async-executor: one, and static.
 static EXECUTOR: Executor<'static> = Executor::new();
@@ -80,5 +85,37 @@ impl Peer for Smol {
 
     fn yield_now() -> impl Future<Output = ()> + Send + 'static {
         futures_lite::future::yield_now()
+    }
+}
+
+impl Network for Smol {
+    type Listener = Async<TcpListener>;
+    type Stream = Async<TcpStream>;
+    type Http = SmolIo;
+
+    fn listen(listener: TcpListener) -> io::Result<Async<TcpListener>> {
+        Async::new_nonblocking(listener)
+    }
+
+    async fn accept(listener: &Async<TcpListener>) -> io::Result<Async<TcpStream>> {
+        let (stream, _) = listener.accept().await?;
+        stream.get_ref().set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn read(stream: &mut Async<TcpStream>, buffer: &mut [u8]) -> io::Result<usize> {
+        stream.read(buffer).await
+    }
+
+    async fn write_all(stream: &mut Async<TcpStream>, data: &[u8]) -> io::Result<()> {
+        stream.write_all(data).await
+    }
+
+    fn http(stream: Async<TcpStream>) -> SmolIo {
+        SmolIo::new(stream)
+    }
+
+    fn timer() -> impl hyper::rt::Timer + Send + Sync + 'static {
+        SmolTimer
     }
 }

@@ -1,13 +1,18 @@
 //! Sets up tokio: the multi-thread flavour with everything enabled, as `#[tokio::main]` does.
 
 use std::future::Future;
+use std::io;
+use std::net::TcpListener as StdListener;
 use std::time::Duration;
 
+use ::tokio::io::{AsyncReadExt, AsyncWriteExt};
+use ::tokio::net::{TcpListener, TcpStream};
 use ::tokio::runtime::{Builder, Runtime};
 use ::tokio::task::{self, JoinHandle};
 use ::tokio::time;
+use hyper_util::rt::{TokioIo, TokioTimer};
 
-use crate::peer::{Peer, Sure};
+use crate::peer::{Network, Peer, Sure};
 
 pub(super) struct Tokio(Runtime);
 
@@ -56,5 +61,37 @@ impl Peer for Tokio {
 
     fn yield_now() -> impl Future<Output = ()> + Send + 'static {
         task::yield_now()
+    }
+}
+
+impl Network for Tokio {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+    type Http = TokioIo<TcpStream>;
+
+    fn listen(listener: StdListener) -> io::Result<TcpListener> {
+        TcpListener::from_std(listener)
+    }
+
+    async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+        stream.read(buffer).await
+    }
+
+    async fn write_all(stream: &mut TcpStream, data: &[u8]) -> io::Result<()> {
+        stream.write_all(data).await
+    }
+
+    fn http(stream: TcpStream) -> TokioIo<TcpStream> {
+        TokioIo::new(stream)
+    }
+
+    fn timer() -> impl hyper::rt::Timer + Send + Sync + 'static {
+        TokioTimer::new()
     }
 }

@@ -12,7 +12,8 @@ use std::future::Future;
 use std::hint::black_box;
 use std::time::Duration;
 
-pub(crate) use held::hold;
+pub(crate) use held::{burst, hold};
+pub(crate) use timers::pending;
 
 use crate::peer::Peer;
 use crate::watch::Took;

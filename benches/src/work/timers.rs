@@ -1,7 +1,7 @@
 //! Programs that sleep.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn cancel_one<P: Peer>(i: u64) {
 }
 
 /// Polls a sleep once, so that it waits for its deadline.
-async fn register(mut sleep: std::pin::Pin<&mut impl Future<Output = ()>>) {
+async fn register(mut sleep: Pin<&mut (impl Future<Output = ()> + ?Sized)>) {
     poll_fn(|cx| {
         assert!(sleep.as_mut().poll(cx).is_pending(), "it has time to go");
         Poll::Ready(())
@@ -56,6 +56,19 @@ const PENDING_PER_OPERATION: u64 = 50;
 /// Those that are pending are due in so many seconds, spread over as many: never, for a bench.
 const PENDING_S: u64 = 3600;
 
+/// Makes so many timers that are pending until they are dropped.
+pub(crate) async fn pending<P: Peer>(timers: u64) -> Vec<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    let mut sleeps: Vec<Pin<Box<dyn Future<Output = ()> + Send>>> =
+        Vec::with_capacity(capacity(timers));
+    for i in 0..timers {
+        sleeps.push(Box::pin(P::sleep(Duration::from_secs(PENDING_S + i % PENDING_S))));
+    }
+    for sleep in &mut sleeps {
+        register(sleep.as_mut()).await;
+    }
+    sleeps
+}
+
 /// Those that fire are spread over so many milliseconds. It is the least that the program takes.
 const MIXED_MS: u64 = 10;
 
@@ -63,13 +76,7 @@ const MIXED_MS: u64 = 10;
 pub(super) fn mixed<P: Peer>(peer: &P, n: u64) -> (u64, Took) {
     let half = n.div_ceil(2);
     let took = inside(peer, async move {
-        let pending = (half * 2 * PENDING_PER_OPERATION).min(PENDING_MAX);
-        let mut sleeps = Vec::with_capacity(capacity(pending));
-        for i in 0..pending {
-            let mut sleep = Box::pin(P::sleep(Duration::from_secs(PENDING_S + i % PENDING_S)));
-            register(sleep.as_mut()).await;
-            sleeps.push(sleep);
-        }
+        let sleeps = pending::<P>((half * 2 * PENDING_PER_OPERATION).min(PENDING_MAX)).await;
         let watch = Watch::start();
         let joins: Vec<_> = (0..half)
             .map(|i| {
