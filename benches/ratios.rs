@@ -3,12 +3,16 @@
 //!
 //! ```text
 //! cargo bench -p forebear-benches --bench ratios -- [--only NAME,…] [--rows NAME,…]
-//!     [--workers N,…] [--rounds N] [--samples PATH]
+//!     [--workers N,…] [--rounds N] [--samples PATH] [--missing] [--document]
+//! cargo bench -p forebear-benches --bench ratios -- --render [--samples PATH]
 //! cargo bench -p forebear-benches --bench ratios -- --repeat NAME ROW WORKERS SECONDS
 //! ```
 //!
-//! The first form prints tables, and adds what it found to a file of samples. The last form is for
-//! a profiler.
+//! The first form prints tables, and adds what it found to a file of samples. With `--document` it
+//! asks everything with each number of workers that the document shows, and then writes the figures
+//! of the document and its chart from that file. With `--missing` it asks only what the file has no
+//! such run of, at this commit, so that a run of hours can be done in parts. The second form only
+//! writes. The last one is for a profiler.
 //!
 //! A machine that others use, too, is fast in one minute and slow in the next. So each round asks
 //! every row once, in an order that changes, and rows are compared within their round. Each
@@ -16,12 +20,13 @@
 //! because memory that one runtime has left behind would be a gift to the next.
 
 use std::env;
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use forebear_benches::report::{Origin, Sample, SampleFile, Samples, tables};
+use forebear_benches::report::{Origin, Sample, SampleFile, Samples, chart, render, tables};
 use forebear_benches::{Question, Row, Setting, Size, Spread, be_crowd, be_load};
 
 /// An odd number, so that there is a median, and enough of them for quartiles.
@@ -32,15 +37,33 @@ const WORKERS: usize = 2;
 /// Where samples are kept, in the root of the workspace.
 const SAMPLES: &str = "target/performance/samples.jsonl";
 
+/// What is written of them, in the root of the workspace.
+const DOCUMENT: &str = "docs/PERFORMANCE.md";
+const CHART: &str = "docs/performance.svg";
+
 /// The program that counts allocations.
 const BURST: &str = env!("CARGO_BIN_EXE_burst");
 
 struct Options {
     rounds: usize,
-    workers: Vec<usize>,
+    /// For all questions; without it the document's numbers, or the usual one.
+    workers: Option<Vec<usize>>,
     questions: Vec<Question>,
     rows: Vec<Row>,
     samples: PathBuf,
+    only_missing: bool,
+    then: Then,
+}
+
+/// What is to be done with the samples.
+#[derive(PartialEq)]
+enum Then {
+    /// What was measured is shown, no more.
+    Nothing,
+    /// The document is written after that.
+    Write,
+    /// The document is written, and nothing is measured.
+    OnlyWrite,
 }
 
 fn main() -> ExitCode {
@@ -68,27 +91,61 @@ impl Options {
     fn parse(arguments: &[String]) -> Result<Options, String> {
         let mut options = Options {
             rounds: ROUNDS,
-            workers: vec![WORKERS],
+            workers: None,
             questions: Question::all(),
             rows: Row::ALL.to_vec(),
             samples: root().join(SAMPLES),
+            only_missing: false,
+            then: Then::Nothing,
         };
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
             let mut value = || rest.next().ok_or(format!("{argument} needs a value"));
             match argument.as_str() {
                 "--rounds" => options.rounds = number::<usize>(value()?)?.max(1),
-                "--workers" => options.workers = list(value()?, number)?,
+                "--workers" => options.workers = Some(list(value()?, number)?),
                 "--only" => options.questions = list(value()?, question)?,
                 "--rows" => options.rows = list(value()?, row)?,
                 // Cargo runs a bench in the folder of its package, its caller stands in the root.
                 "--samples" => options.samples = root().join(value()?),
+                "--missing" => options.only_missing = true,
+                "--document" => options.then = Then::Write,
+                "--render" => options.then = Then::OnlyWrite,
                 // Cargo says so to every bench.
                 "--bench" => {}
                 other => return Err(format!("there is no option {other}")),
             }
         }
         Ok(options)
+    }
+
+    /// What is to be asked, with how many workers: all that one number of workers is asked stands
+    /// together, as in the tables.
+    fn plan(&self, done: &Samples, commit: &str) -> Vec<(usize, Question)> {
+        let workers_of = |question: &Question| match (&self.workers, &self.then) {
+            (Some(workers), _) => workers.clone(),
+            (None, Then::Nothing) => vec![WORKERS],
+            (None, _) => question.workers().to_vec(),
+        };
+        let mut numbers: Vec<usize> = Vec::new();
+        for number in self.questions.iter().flat_map(workers_of) {
+            if !numbers.contains(&number) {
+                numbers.push(number);
+            }
+        }
+        let is_done = |workers: usize, question: Question| {
+            let found = done.find_rows(question, workers, &self.rows);
+            found.is_some_and(|it| it.origin.commit == commit && it.rounds() >= self.rounds)
+        };
+        let mut plan = Vec::new();
+        for workers in numbers {
+            let asked = self.questions.iter().filter(|question| {
+                let is_wanted = workers_of(question).contains(&workers);
+                is_wanted && !(self.only_missing && is_done(workers, **question))
+            });
+            plan.extend(asked.map(|question| (workers, *question)));
+        }
+        plan
     }
 }
 
@@ -167,35 +224,62 @@ fn repeat(arguments: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// The parent: has everything asked in turns.
+/// The parent.
 fn run(options: &Options, arguments: &[String]) -> Result<(), String> {
     let in_words = |error: io::Error| format!("{}: {error}", options.samples.display());
-    let origin = Origin::here(&root(), arguments);
+    if options.then != Then::OnlyWrite {
+        let done = Samples::read(&options.samples).map_err(in_words)?;
+        let origin = Origin::here(&root(), arguments);
+        let plan = options.plan(&done, &origin.commit);
+        ask_all(options, origin, &plan)?;
+    }
+    if options.then != Then::Nothing {
+        write_document(&Samples::read(&options.samples).map_err(in_words)?)?;
+    }
+    Ok(())
+}
+
+/// Has everything asked in turns, and shows it one by one, so that who watches sees how far it is.
+fn ask_all(options: &Options, origin: Origin, plan: &[(usize, Question)]) -> Result<(), String> {
+    let in_words = |error: io::Error| format!("{}: {error}", options.samples.display());
     let mut file = SampleFile::open(&options.samples, &origin).map_err(in_words)?;
     let mut samples = Samples::of_run(origin);
-    for workers in &options.workers {
-        let mut last: Option<Question> = None;
-        for question in &options.questions {
-            for round in 0..options.rounds {
-                for turn in 0..options.rows.len() {
-                    let row = options.rows[(round + turn) % options.rows.len()];
-                    let sample = ask(*question, row, *workers, round)?;
-                    file.push(&sample).map_err(in_words)?;
-                    samples.push(sample);
-                }
+    let mut last = None;
+    for (workers, question) in plan.iter().copied() {
+        for round in 0..options.rounds {
+            for turn in 0..options.rows.len() {
+                let row = options.rows[(round + turn) % options.rows.len()];
+                let sample = ask(question, row, workers, round)?;
+                file.push(&sample).map_err(in_words)?;
+                samples.push(sample);
             }
-            // One by one, so that who watches sees how far it is.
-            let Some(measured) = samples.find_rows(*question, *workers, &options.rows) else {
-                continue;
-            };
-            if last.is_none_or(|last| last.figures() != question.figures()) {
-                say(&format!("\n{workers} workers\n\n{}", tables::head(*question)))?;
-            }
-            say(&tables::lines(*question, *workers, &measured))?;
-            last = Some(*question);
+        }
+        if last != Some((workers, question.figures())) {
+            let threads = if workers == 1 { "worker" } else { "workers" };
+            say(&format!("\n{workers} {threads}\n\n{}", tables::head(question)))?;
+        }
+        last = Some((workers, question.figures()));
+        if let Some(measured) = samples.find_rows(question, workers, &options.rows) {
+            say(&tables::lines(question, workers, &measured))?;
         }
     }
     Ok(())
+}
+
+fn write_document(samples: &Samples) -> Result<(), String> {
+    let path = root().join(DOCUMENT);
+    let in_words = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+    let document = fs::read_to_string(&path).map_err(|error| in_words(&path, error))?;
+    let rendered = render(&document, samples)?;
+    for kept in rendered.kept {
+        say(&format!("kept {kept}\n"))?;
+    }
+    fs::write(&path, rendered.text).map_err(|error| in_words(&path, error))?;
+    let path = root().join(CHART);
+    match chart(samples, WORKERS) {
+        Some(chart) => fs::write(&path, chart).map_err(|error| in_words(&path, error)),
+        None => say("kept the chart: it has no samples of all that it shows\n"),
+    }
 }
 
 fn ask(question: Question, row: Row, workers: usize, round: usize) -> Result<Sample, String> {

@@ -90,7 +90,7 @@ pub fn be_load(arguments: &[String]) -> io::Result<()> {
 struct Clients {
     poll: Poll,
     clients: Vec<Client>,
-    request: Vec<u8>,
+    request: &'static [u8],
 }
 
 impl Clients {

@@ -65,13 +65,11 @@ impl Exchange {
     }
 
     /// Returns what a client sends.
-    fn request(self) -> Vec<u8> {
+    fn request(self) -> &'static [u8] {
         match self {
-            Exchange::EchoSmall => vec![b'a'; 64],
-            Exchange::EchoLarge => vec![b'a'; 16 * 1024],
-            Exchange::Hello | Exchange::HelloSleep => {
-                b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()
-            }
+            Exchange::EchoSmall => &[b'a'; 64],
+            Exchange::EchoLarge => &[b'a'; 16 * 1024],
+            Exchange::Hello | Exchange::HelloSleep => b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         }
     }
 

@@ -20,9 +20,6 @@ use crate::peer::Network;
 /// As many connections as may come at once: clients do not wait between one and the next.
 const BACKLOG: i32 = 4096;
 
-/// Room for the largest message of an echo.
-const ECHO_BUFFER_BYTES: usize = 16 * 1024;
-
 const NAP: Duration = Duration::from_millis(1);
 
 /// Begins to serve, until the runtime ends. Returns where.
@@ -50,16 +47,17 @@ fn converse<P: Network>(
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     // How a connection ends is the client's business: it goes away when it has what it wants.
     match exchange {
-        Exchange::EchoSmall | Exchange::EchoLarge => Box::pin(async {
-            let _ = echo::<P>(stream).await;
+        Exchange::EchoSmall | Exchange::EchoLarge => Box::pin(async move {
+            let _ = echo::<P>(stream, exchange.request().len()).await;
         }),
         Exchange::Hello => Box::pin(http::<P>(stream, false)),
         Exchange::HelloSleep => Box::pin(http::<P>(stream, true)),
     }
 }
 
-async fn echo<P: Network>(mut stream: P::Stream) -> io::Result<()> {
-    let mut buffer = vec![0; ECHO_BUFFER_BYTES];
+/// With room for one message, so that idle connections are compared, not their buffers.
+async fn echo<P: Network>(mut stream: P::Stream, room: usize) -> io::Result<()> {
+    let mut buffer = vec![0; room];
     loop {
         let read = P::read(&mut stream, &mut buffer).await?;
         if read == 0 {

@@ -30,7 +30,7 @@ pub(super) enum Bound {
 use self::Bound::{Least, Most, Times, TimesAtLeast};
 
 /// By question, with two workers: the figure, its bound for the bare row, and for the default row.
-const WITH_TWO_WORKERS: [(&str, &str, Bound, Bound); 30] = [
+const WITH_TWO_WORKERS: [(&str, &str, Bound, Bound); 26] = [
     ("spawn_join", "ns", Times(0.15), Times(0.35)),
     ("spawn_remote", "ns", Times(0.15), Times(0.35)),
     ("spawn_seq", "ns", Times(0.22), Times(0.40)),
@@ -60,11 +60,6 @@ const WITH_TWO_WORKERS: [(&str, &str, Bound, Bound); 30] = [
     ("idle_connections", "cpu_us_per_s", Most(100.0), Most(100.0)),
     // Nor is this: after a burst, allocated bytes are to return to within a hundredth.
     ("burst", "left_percent", Most(1.0), Most(1.0)),
-    // What the design sets no budget to is at least not to be worse than the best peer.
-    ("timers_mixed", "ns", Times(1.0), Times(1.0)),
-    ("wake_foreign", "ns", Times(1.0), Times(1.0)),
-    ("spawn_blocking", "ns", Times(1.0), Times(1.0)),
-    ("start_stop", "us", Times(1.0), Times(1.0)),
 ];
 
 /// With one worker, every program is to be so much better than the best peer: the default row, and
