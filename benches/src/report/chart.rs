@@ -10,15 +10,18 @@
 use std::fmt::Write as _;
 
 use super::budget::{Bound, budgets};
-use super::number::number;
+use super::number::{number, rounds};
 use super::samples::{Measured, Samples};
 use crate::question::{Figure, Question};
 use crate::rows::Row;
 
+/// What is drawn, above it and for those who cannot see it.
+pub(super) const TITLE: &str = "Cost per operation, as a multiple of the best peer";
+
 const WIDTH: f64 = 920.0;
 
 /// From where to where the scale goes.
-const PLOT: (f64, f64) = (190.0, 800.0);
+const PLOT: (f64, f64) = (215.0, 810.0);
 
 /// Where the numbers beside the lanes end.
 const NUMBERS_END: f64 = 880.0;
@@ -31,7 +34,7 @@ const BAND_PADDING: f64 = 8.0;
 const BOTTOM: f64 = 34.0;
 
 /// The numbers of the scale, of which those are shown between which there is something.
-const TICKS: [f64; 10] = [0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0];
+const TICKS: [f64; 12] = [0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0];
 
 const STYLE: &str = "\
   text { font-family: system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif; font-size: 12px; fill: #1f2328 }
@@ -95,7 +98,7 @@ fn draw(samples: &Samples, questions: &[Question], workers: usize) -> Option<Str
         svg,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
          role=\"img\" aria-labelledby=\"title\">\n\
-         <title id=\"title\">Cost per operation, as a multiple of the best peer</title>\n\
+         <title id=\"title\">{TITLE}</title>\n\
          <style>\n{STYLE}</style>\n\
          <rect class=\"ground\" width=\"{WIDTH}\" height=\"{height}\" rx=\"6\"/>"
     );
@@ -118,18 +121,21 @@ fn draw(samples: &Samples, questions: &[Question], workers: usize) -> Option<Str
         "<text class=\"soft\" x=\"20\" y=\"{:.1}\">{}</text>\n</svg>",
         height - 12.0,
         escape(&format!(
-            "{}; {}, {} rounds",
+            "{}; {}, {}",
             first.measured.origin.machine(),
             first.measured.origin.day,
-            first.measured.rounds()
+            rounds(first.measured.rounds())
         ))
     );
     Some(svg)
 }
 
-/// The questions whose deciding figure can be compared.
-fn charted() -> Vec<Question> {
-    let is_compared = |question: &Question| question.figures()[0].better.is_some();
+/// The questions whose deciding figure can be compared. Starting a runtime is no operation, and
+/// would squeeze all others.
+pub(super) fn charted() -> Vec<Question> {
+    let is_compared = |question: &Question| {
+        *question != Question::StartStop && question.figures()[0].better.is_some()
+    };
     Question::all().into_iter().filter(is_compared).collect()
 }
 
@@ -137,8 +143,7 @@ fn draw_head(svg: &mut String, workers: usize, measured: &Measured<'_>) {
     let threads = if workers == 1 { "worker" } else { "workers" };
     let _ = writeln!(
         svg,
-        "<text class=\"title\" x=\"20\" y=\"32\">Cost per operation, as a multiple of the best \
-         peer</text>\n\
+        "<text class=\"title\" x=\"20\" y=\"32\">{TITLE}</text>\n\
          <text class=\"soft\" x=\"20\" y=\"52\">{workers} {threads}; marks are medians, lines go \
          from quartile to quartile, bars are the budgets of the design; further left is better</text>"
     );
@@ -184,12 +189,15 @@ impl Band<'_> {
         values
     }
 
-    /// The budget of a row, if it is a ratio.
+    /// The budget of a row, as a multiple of the best peer.
     fn budget(&self, row: Row, workers: usize) -> Option<f64> {
-        budgets(self.question, row, workers).into_iter().find_map(|budget| match budget.bound {
-            Bound::Times(most) if budget.figure == self.figure.key => Some(most),
-            _ => None,
-        })
+        let budgets = budgets(self.question, row, workers).into_iter();
+        let mut bounds = budgets.filter(|budget| budget.figure == self.figure.key);
+        match bounds.next()?.bound {
+            Bound::Times(most) => Some(most),
+            Bound::Most(most) => Some(most / self.best()?),
+            Bound::TimesAtLeast(_) | Bound::Least(_) => None,
+        }
     }
 
     fn draw(&self, svg: &mut String, scale: &Scale, top: f64, workers: usize) {
@@ -201,7 +209,7 @@ impl Band<'_> {
             middle - 3.0,
             self.question.name(),
             middle + 13.0,
-            escape(&self.best()),
+            escape(&self.best_in_words()),
         );
         for (at, row) in self.measured.rows().enumerate() {
             let y = top + BAND_PADDING / 2.0 + LANE * (at as f64 + 0.5);
@@ -233,13 +241,14 @@ impl Band<'_> {
     }
 
     /// What the best peer needs.
-    fn best(&self) -> String {
-        let best = self.measured.best_peer(self.figure.key);
-        let middle = best.and_then(|row| self.measured.spread(row, self.figure.key));
-        match middle {
-            Some(spread) => format!("best peer: {} {}", number(spread.middle), self.figure.head),
-            None => String::new(),
-        }
+    fn best(&self) -> Option<f64> {
+        let best = self.measured.best_peer(self.figure.key)?;
+        self.measured.spread(best, self.figure.key).map(|spread| spread.middle)
+    }
+
+    fn best_in_words(&self) -> String {
+        let words = |best| format!("best peer: {} {}", number(best), self.figure.head);
+        self.best().map_or(String::new(), words)
     }
 }
 
@@ -320,11 +329,11 @@ mod tests {
         check(&[0.3, 1.5], 0.2, 2.0);
         check(&[0.2, 3.0], 0.2, 5.0);
         check(&[1.0], 0.5, 2.0);
-        check(&[0.001, 100.0], 0.02, 20.0);
+        check(&[0.001, 1000.0], 0.02, 100.0);
         let scale = Scale::around([0.1, 10.0].into_iter());
         assert!((scale.x(1.0) - (PLOT.0 + PLOT.1) / 2.0).abs() < 1e-9);
         assert!(((scale.x(1.0) - scale.x(0.5)) - (scale.x(2.0) - scale.x(1.0))).abs() < 1e-9);
-        assert_eq!([scale.x(0.0001), scale.x(1000.0)], [PLOT.0, PLOT.1]);
+        assert_eq!([scale.x(0.001), scale.x(1000.0)], [PLOT.0, PLOT.1]);
     }
 
     #[test]

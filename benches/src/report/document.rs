@@ -11,6 +11,8 @@
 //! Figures of which there are no samples, or not of all questions, stay as they are: a file of
 //! samples is kept on one machine, the document on all.
 
+use super::chart::{TITLE, charted};
+use super::number::rounds;
 use super::samples::{Measured, Samples};
 use super::tables;
 use crate::question::Question;
@@ -74,6 +76,8 @@ enum Sort {
     Budgets,
     /// A line for each question and row.
     Table,
+    /// The chart, which is a file beside the document.
+    Chart,
     /// The versions of the peers.
     Peers,
 }
@@ -91,6 +95,7 @@ impl Figures {
         let sort_of = |question: &Question| table_name(*question) == sort;
         let (sort, questions) = match sort {
             "budgets" => (Sort::Budgets, Question::all()),
+            "chart" => (Sort::Chart, charted()),
             "peers" => (Sort::Peers, Question::all()),
             _ => (Sort::Table, Question::all().into_iter().filter(sort_of).collect()),
         };
@@ -120,6 +125,7 @@ impl Figures {
         Ok(match sort {
             Sort::Budgets => tables::overview(samples, *workers) + "\n" + &origins(&measured),
             Sort::Table => tables::table(samples, questions, *workers) + "\n" + &origins(&measured),
+            Sort::Chart => format!("![{TITLE}](performance.svg)\n"),
             Sort::Peers => peers(&measured),
         })
     }
@@ -139,12 +145,12 @@ fn table_name(question: Question) -> &'static str {
 fn origins(measured: &[Measured<'_>]) -> String {
     let mut lines: Vec<String> = Vec::new();
     for measured in measured {
-        let (origin, rounds) = (measured.origin, measured.rounds());
-        let rounds = if rounds == 1 { "one round".to_owned() } else { format!("{rounds} rounds") };
+        let origin = measured.origin;
         let line = format!(
-            "Measured on {} at commit {}, in {rounds}: {}.\n",
+            "Measured on {} at commit {}, in {}: {}.\n",
             origin.day,
             origin.commit,
+            rounds(measured.rounds()),
             origin.machine()
         );
         if !lines.contains(&line) {

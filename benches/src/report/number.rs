@@ -20,9 +20,14 @@ pub(super) fn spread(spread: Spread) -> String {
     if low == middle && middle == high { middle } else { format!("{middle} ({low}–{high})") }
 }
 
+/// How many rounds, in words.
+pub(super) fn rounds(rounds: usize) -> String {
+    if rounds == 1 { "one round".to_owned() } else { format!("{rounds} rounds") }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Spread, number, spread};
+    use super::{Spread, number, rounds, spread};
 
     #[test]
     fn three_digits_count() {
@@ -45,5 +50,10 @@ mod tests {
         };
         check(1.0, 1.0, 1.001, "1.00");
         check(0.5, 0.75, 1.0, "0.75 (0.50–1.00)");
+    }
+
+    #[test]
+    fn one_round_is_not_several() {
+        assert_eq!([rounds(1), rounds(9)], ["one round", "9 rounds"]);
     }
 }

@@ -122,7 +122,7 @@ fn overview_line(
     let name = question.name();
     let work =
         if is_first && is_ratio { name.to_owned() } else { format!("{name}, {}", figure.head) };
-    let best = measured.best_peer(figure.key).filter(|_| is_ratio);
+    let best = measured.best_peer(figure.key).filter(|_| figure.better.is_some());
     let best = best.map_or(String::new(), |row| {
         let middle = measured.spread(row, figure.key).map_or(0.0, |spread| spread.middle);
         format!("{}: {} {}", row.name(), number(middle), figure.head)
@@ -195,7 +195,7 @@ mod tests {
 | work | best peer | bare | budget | default | budget | hooked | tokio | async-executor |
 | --- | --- | --: | --- | --: | --- | --: | --: | --: |
 | spawn_join | tokio: 200 ns/op | 0.15 | ≤ 0.15 ✓ | 0.30 (0.25–0.30) | ≤ 0.35 ✓ | 0.20 | 1.00 | 2.00 |
-| idle_memory, bytes/task | | 30.0 | ≤ 112 ✓ | 60.0 (50.0–60.0) | ≤ 300 ✓ | 40.0 | 200 | 400 |
+| idle_memory, bytes/task | tokio: 200 bytes/task | 30.0 | ≤ 112 ✓ | 60.0 (50.0–60.0) | ≤ 300 ✓ | 40.0 | 200 | 400 |
 ";
         assert_eq!(overview(&samples(), 2), want);
         assert_eq!(overview(&Samples::default(), 2), "");
