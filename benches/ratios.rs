@@ -27,12 +27,12 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use forebear_benches::report::{Origin, Sample, SampleFile, Samples, chart, render, tables};
-use forebear_benches::{Question, Row, Setting, Size, Spread, be_crowd, be_load};
+use forebear_benches::{
+    Question, Row, Setting, Size, Spread, WORKERS, Workers, be_crowd, be_load, plan,
+};
 
 /// An odd number, so that there is a median, and enough of them for quartiles.
 const ROUNDS: usize = 9;
-
-const WORKERS: usize = 2;
 
 /// Where samples are kept, in the root of the workspace.
 const SAMPLES: &str = "target/performance/samples.jsonl";
@@ -46,7 +46,7 @@ const BURST: &str = env!("CARGO_BIN_EXE_burst");
 
 struct Options {
     rounds: usize,
-    /// For all questions; without it the document's numbers, or the usual one.
+    /// Those that were named.
     workers: Option<Vec<usize>>,
     questions: Vec<Question>,
     rows: Vec<Row>,
@@ -103,7 +103,10 @@ impl Options {
             let mut value = || rest.next().ok_or(format!("{argument} needs a value"));
             match argument.as_str() {
                 "--rounds" => options.rounds = number::<usize>(value()?)?.max(1),
-                "--workers" => options.workers = Some(list(value()?, number)?),
+                "--workers" => {
+                    let one_or_more = |text: &str| number::<usize>(text).map(|n| n.max(1));
+                    options.workers = Some(list(value()?, one_or_more)?);
+                }
                 "--only" => options.questions = list(value()?, question)?,
                 "--rows" => options.rows = list(value()?, row)?,
                 // Cargo runs a bench in the folder of its package, its caller stands in the root.
@@ -119,33 +122,19 @@ impl Options {
         Ok(options)
     }
 
-    /// What is to be asked, with how many workers: all that one number of workers is asked stands
-    /// together, as in the tables.
     fn plan(&self, done: &Samples, commit: &str) -> Vec<(usize, Question)> {
-        let workers_of = |question: &Question| match (&self.workers, &self.then) {
-            (Some(workers), _) => workers.clone(),
-            (None, Then::Nothing) => vec![WORKERS],
-            (None, _) => question.workers().to_vec(),
+        let workers = match (&self.workers, &self.then) {
+            (named, Then::Write | Then::OnlyWrite) => Workers::InDocument(named.as_deref()),
+            (Some(named), Then::Nothing) => Workers::These(named),
+            (None, Then::Nothing) => Workers::Usual,
         };
-        let mut numbers: Vec<usize> = Vec::new();
-        for number in self.questions.iter().flat_map(workers_of) {
-            if !numbers.contains(&number) {
-                numbers.push(number);
-            }
-        }
-        let is_done = |workers: usize, question: Question| {
+        plan(&self.questions, workers, |workers, question| {
             let found = done.find_rows(question, workers, &self.rows);
-            found.is_some_and(|it| it.origin.commit == commit && it.rounds() >= self.rounds)
-        };
-        let mut plan = Vec::new();
-        for workers in numbers {
-            let asked = self.questions.iter().filter(|question| {
-                let is_wanted = workers_of(question).contains(&workers);
-                is_wanted && !(self.only_missing && is_done(workers, **question))
+            let is_such = found.is_some_and(|measured| {
+                measured.origin.commit == commit && measured.rounds() >= self.rounds
             });
-            plan.extend(asked.map(|question| (workers, *question)));
-        }
-        plan
+            self.only_missing && is_such
+        })
     }
 }
 

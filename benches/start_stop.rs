@@ -1,9 +1,7 @@
 //! Asks how long it takes to start a runtime, run one task on it, and end it.
 
 use criterion::Criterion;
-use forebear_benches::{Row, Work};
-
-const WORKERS: usize = 2;
+use forebear_benches::{Row, WORKERS, Work};
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use criterion::Criterion;
 
+use crate::plan::WORKERS;
 use crate::rows::Row;
 use crate::work::Work;
 
 /// The smallest number of operations that shows the program and not its beginning and end.
 const OPERATIONS: u64 = 1000;
-
-const WORKERS: usize = 2;
 
 /// Measures one operation of each program on every row. The whole of a bench's `main`.
 pub fn bench(works: &[Work]) {

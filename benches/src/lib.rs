@@ -13,6 +13,7 @@ mod late; // things that are due at a certain time
 mod stage; // a runtime, and what a bench asks of it
 mod question; // all that is asked, and what an answer is
 mod ask; // how it is asked
+mod plan; // what is asked when
 mod bench; // programs shown to criterion
 pub mod report; // what was answered, kept and shown
 
@@ -20,6 +21,7 @@ pub use ask::{Answer, Prepared, Setting, Size, resident_bytes};
 pub use bench::bench;
 pub use late::{Extent, Late};
 pub use net::{Exchange, be_crowd, be_load};
+pub use plan::{WORKERS, Workers, plan};
 pub use question::{Better, Figure, Question};
 pub use rows::Row;
 pub use spread::Spread;

@@ -8,21 +8,20 @@
 //! <!-- end -->
 //! ```
 //!
-//! Figures of which there are no samples, or not of all questions, stay as they are: a file of
-//! samples is kept on one machine, the document on all.
+//! Without a number of workers, it is the usual one. Figures of which there are no samples, or not
+//! of all questions, stay as they are: a file of samples is kept on one machine, the document on
+//! all.
 
 use super::chart::{TITLE, charted};
 use super::number::rounds;
 use super::samples::{Measured, Samples};
 use super::tables;
+use crate::plan::WORKERS;
 use crate::question::Question;
 
 const BEGIN: &str = "<!-- figures: ";
 const BEGIN_END: &str = " -->";
 const END: &str = "<!-- end -->";
-
-/// The workers of a block that does not say how many.
-const WORKERS: usize = 2;
 
 /// What has become of a document.
 #[derive(Debug, PartialEq)]
