@@ -230,6 +230,9 @@ fn run(options: &Options, arguments: &[String]) -> Result<(), String> {
 
 /// Has everything asked in turns, and shows it one by one, so that who watches sees how far it is.
 fn ask_all(options: &Options, origin: Origin, plan: &[(usize, Question)]) -> Result<(), String> {
+    if plan.is_empty() {
+        return say("nothing is missing\n");
+    }
     let in_words = |error: io::Error| format!("{}: {error}", options.samples.display());
     let mut file = SampleFile::open(&options.samples, &origin).map_err(in_words)?;
     let mut samples = Samples::of_run(origin);

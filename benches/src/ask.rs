@@ -75,9 +75,7 @@ impl Question {
                 let stage = row.start(workers);
                 Ok(Prepared::new(1, move || ask_idle_connections(&*stage, size)))
             }
-            Question::StartStop => {
-                Ok(Prepared::new(size.of(STARTS, 1), move || ask_start_stop(row, workers)))
-            }
+            Question::StartStop => Ok(Prepared::new(STARTS, move || ask_start_stop(row, workers))),
             Question::Burst => Ok(Prepared::new(1, move || ask_burst(burst, setting))),
         }
     }
@@ -92,10 +90,14 @@ impl Question {
         for _ in 0..setting.size.of(runs, 1) {
             answers.push(ask()?);
         }
+        let figures = self.figures().len();
+        if answers.iter().any(|answer| answer.len() != figures) {
+            return Err(format!("an answer has not {figures} figures"));
+        }
         // The first run, which finds cold memory, does not count where there are others.
         let counted = &answers[usize::from(answers.len() > 1)..];
         let middle = |at: usize| Spread::of(counted.iter().map(|answer| answer[at]));
-        let middles = (0..self.figures().len()).map(|at| middle(at).map(|spread| spread.middle));
+        let middles = (0..figures).map(|at| middle(at).map(|spread| spread.middle));
         middles.collect::<Option<_>>().ok_or_else(|| "nothing was measured".to_owned())
     }
 }
@@ -199,7 +201,7 @@ fn ask_idle_connections(stage: &dyn Stage, size: Size) -> Answer {
     thread::sleep(size.of(LOOKING, SMOKE_LOOKING));
     let cpu = us(cpu() - cpu_before) / begun.elapsed().as_secs_f64();
     crowd.disperse();
-    Ok(vec![cpu, bytes])
+    Ok(vec![cpu, bytes, connections as f64])
 }
 
 fn ask_start_stop(row: Row, workers: usize) -> Answer {

@@ -114,7 +114,13 @@ impl Question {
             }
             Question::IdleMemory => const { &[less("bytes", "bytes/task")] },
             Question::IdleConnections => {
-                const { &[plain("cpu_us_per_s", "CPU µs/s"), less("bytes", "bytes/connection")] }
+                const {
+                    &[
+                        plain("cpu_us_per_s", "CPU µs/s"),
+                        less("bytes", "bytes/connection"),
+                        plain("connections", "connections"),
+                    ]
+                }
             }
             Question::StartStop => {
                 const {
