@@ -1,73 +1,81 @@
-//! Asks how forebear stands beside its peers: runs all rows of each program in turns, and prints
-//! the tables of `docs/PERFORMANCE.md`.
+//! Asks how forebear stands beside its peers: asks all rows in turns, and writes the figures of
+//! `docs/PERFORMANCE.md`.
 //!
 //! ```text
-//! cargo bench -p forebear-benches --bench ratios -- [--rounds N] [--workers N] [--only NAME,…]
-//!     [--rows NAME,…] [--json]
-//! cargo bench -p forebear-benches --bench ratios -- --repeat PROGRAM ROW WORKERS SECONDS
+//! cargo bench -p forebear-benches --bench ratios -- [--only NAME,…] [--rows NAME,…]
+//!     [--workers N,…] [--rounds N] [--samples PATH] [--missing] [--document]
+//! cargo bench -p forebear-benches --bench ratios -- --render [--samples PATH]
+//! cargo bench -p forebear-benches --bench ratios -- --repeat NAME ROW WORKERS SECONDS
 //! ```
 //!
-//! The second form is for a profiler.
+//! The first form prints tables, and adds what it found to a file of samples. With `--document` it
+//! asks everything with each number of workers that the document shows, and then writes the figures
+//! of the document and its chart from that file. With `--missing` it asks only what the file has no
+//! such run of, at this commit, so that a run of hours can be done in parts. The second form only
+//! writes. The last one is for a profiler.
 //!
-//! A machine that others use, too, is fast in one minute and slow in the next. So each round runs
+//! A machine that others use, too, is fast in one minute and slow in the next. So each round asks
 //! every row once, in an order that changes, and rows are compared within their round. Each
 //! measurement has a process of its own, because hooks and the id map are the process's, and
 //! because memory that one runtime has left behind would be a gift to the next.
 
 use std::env;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use forebear_benches::{Row, Stage, Work};
-use rustix::time::{ClockId, clock_gettime};
+use forebear_benches::report::{Origin, Sample, SampleFile, Samples, chart, render, tables};
+use forebear_benches::{
+    Question, Row, Setting, Size, Spread, WORKERS, Workers, be_crowd, be_load, plan,
+};
 
 /// An odd number, so that there is a median, and enough of them for quartiles.
 const ROUNDS: usize = 9;
 
-const WORKERS: usize = 2;
+/// Where samples are kept, in the root of the workspace.
+const SAMPLES: &str = "target/performance/samples.jsonl";
 
-/// So often a process runs its program; the first run, which finds cold memory, does not count.
-const RUNS: usize = 4;
+/// What is written of them, in the root of the workspace.
+const DOCUMENT: &str = "docs/PERFORMANCE.md";
+const CHART: &str = "docs/performance.svg";
 
-/// Enough for every program to begin and end.
-const SMOKE_OPERATIONS: u64 = 200;
-
-/// How many tasks are held to see what one takes in memory.
-const HELD_TASKS: u64 = 1_000_000;
-
-/// The measurement that is no program: resident bytes per task that waits.
-const IDLE_MEMORY: &str = "idle_memory";
-
-/// What one measurement found.
-#[derive(Clone, Copy)]
-struct Sample {
-    /// Nanoseconds per operation; bytes per task for the memory.
-    cost: f64,
-    /// Nanoseconds of processor time per operation, on all threads.
-    cpu: f64,
-}
+/// The program that counts allocations.
+const BURST: &str = env!("CARGO_BIN_EXE_burst");
 
 struct Options {
     rounds: usize,
-    workers: usize,
-    questions: Vec<&'static str>,
+    /// Those that were named.
+    workers: Option<Vec<usize>>,
+    questions: Vec<Question>,
     rows: Vec<Row>,
-    is_json: bool,
+    samples: PathBuf,
+    only_missing: bool,
+    then: Then,
+}
+
+/// What is to be done with the samples.
+#[derive(PartialEq)]
+enum Then {
+    /// What was measured is shown, no more.
+    Nothing,
+    /// The document is written after that.
+    Write,
+    /// The document is written, and nothing is measured.
+    OnlyWrite,
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
+    let in_words = |error: io::Error| error.to_string();
     let answered = match arguments.first().map(String::as_str) {
         Some("--measure") => measure(&arguments[1..]),
+        Some("--load") => be_load(&arguments[1..]).map_err(in_words),
+        Some("--crowd") => be_crowd(&arguments[1..]).map_err(in_words),
         Some("--repeat") => repeat(&arguments[1..]),
-        None => {
-            smoke();
-            Ok(())
-        }
-        _ => Options::parse(&arguments).and_then(|options| run(&options)),
+        None => smoke(),
+        _ => Options::parse(&arguments).and_then(|options| run(&options, &arguments)),
     };
     match answered {
         Ok(()) => ExitCode::SUCCESS,
@@ -83,22 +91,29 @@ impl Options {
     fn parse(arguments: &[String]) -> Result<Options, String> {
         let mut options = Options {
             rounds: ROUNDS,
-            workers: WORKERS,
-            questions: questions(),
+            workers: None,
+            questions: Question::all(),
             rows: Row::ALL.to_vec(),
-            is_json: false,
+            samples: root().join(SAMPLES),
+            only_missing: false,
+            then: Then::Nothing,
         };
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
             let mut value = || rest.next().ok_or(format!("{argument} needs a value"));
             match argument.as_str() {
                 "--rounds" => options.rounds = number::<usize>(value()?)?.max(1),
-                "--workers" => options.workers = number::<usize>(value()?)?.max(1),
-                "--only" => {
-                    options.questions = list(value()?, question)?;
+                "--workers" => {
+                    let one_or_more = |text: &str| number::<usize>(text).map(|n| n.max(1));
+                    options.workers = Some(list(value()?, one_or_more)?);
                 }
+                "--only" => options.questions = list(value()?, question)?,
                 "--rows" => options.rows = list(value()?, row)?,
-                "--json" => options.is_json = true,
+                // Cargo runs a bench in the folder of its package, its caller stands in the root.
+                "--samples" => options.samples = root().join(value()?),
+                "--missing" => options.only_missing = true,
+                "--document" => options.then = Then::Write,
+                "--render" => options.then = Then::OnlyWrite,
                 // Cargo says so to every bench.
                 "--bench" => {}
                 other => return Err(format!("there is no option {other}")),
@@ -106,22 +121,39 @@ impl Options {
         }
         Ok(options)
     }
+
+    fn plan(&self, done: &Samples, commit: &str) -> Vec<(usize, Question)> {
+        let workers = match (&self.workers, &self.then) {
+            (named, Then::Write | Then::OnlyWrite) => Workers::InDocument(named.as_deref()),
+            (Some(named), Then::Nothing) => Workers::These(named),
+            (None, Then::Nothing) => Workers::Usual,
+        };
+        plan(&self.questions, workers, |workers, question| {
+            let found = done.find_rows(question, workers, &self.rows);
+            let is_such = found.is_some_and(|measured| {
+                measured.origin.commit == commit && measured.rounds() >= self.rounds
+            });
+            self.only_missing && is_such
+        })
+    }
 }
 
-/// The name of everything that can be asked for.
-fn questions() -> Vec<&'static str> {
-    Work::ALL.iter().map(|work| work.name()).chain([IDLE_MEMORY]).collect()
+/// The root of the workspace.
+///
+/// Asked at run time: checkouts that share a target folder share this program, too.
+fn root() -> PathBuf {
+    let package = env::var_os("CARGO_MANIFEST_DIR").map_or_else(PathBuf::new, PathBuf::from);
+    package.parent().map_or_else(PathBuf::new, Path::to_path_buf)
 }
 
-fn question(name: &str) -> Result<&'static str, String> {
-    let known = questions();
-    let found = known.iter().find(|known| **known == name).copied();
-    found.ok_or_else(|| format!("{name} is none of {}", known.join(", ")))
+fn question(name: &str) -> Result<Question, String> {
+    let known = Question::all().iter().map(|question| question.name()).collect::<Vec<_>>();
+    Question::named(name).ok_or_else(|| format!("{name} is none of {}", known.join(", ")))
 }
 
 fn row(name: &str) -> Result<Row, String> {
-    let found = Row::ALL.into_iter().find(|row| row.name() == name);
-    found.ok_or_else(|| format!("{name} is none of {}", Row::ALL.map(Row::name).join(", ")))
+    let known = Row::ALL.map(Row::name).join(", ");
+    Row::named(name).ok_or_else(|| format!("{name} is none of {known}"))
 }
 
 fn list<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
@@ -132,107 +164,137 @@ fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| format!("{text} is no number"))
 }
 
-/// What `cargo test --all-targets` calls, which gives no argument: every program runs on every row.
-fn smoke() {
-    for row in Row::ALL {
-        let stage = row.start(WORKERS);
-        for work in Work::ALL {
-            let (done, _) = stage.run(work, SMOKE_OPERATIONS);
-            assert!(done > 0, "{} did nothing on {}", work.name(), row.name());
-        }
-    }
+fn setting(row: Row, workers: usize, size: Size) -> Setting<'static> {
+    Setting { row, workers, size, burst: Path::new(BURST) }
 }
 
-/// The child: measures one program on one row.
+/// What `cargo test --all-targets` calls, which gives no argument: every row is asked everything.
+fn smoke() -> Result<(), String> {
+    for row in Row::ALL {
+        for question in Question::all() {
+            let answer = question.measure(setting(row, WORKERS, Size::Smoke));
+            let what = || format!("{} on {}", question.name(), row.name());
+            let answer = answer.map_err(|error| format!("{}: {error}", what()))?;
+            if answer.iter().any(|value| !value.is_finite()) {
+                return Err(format!("{}: {answer:?}", what()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The child: asks one row one question.
 fn measure(arguments: &[String]) -> Result<(), String> {
     let [what, on, workers] = arguments else { return Err("--measure needs three values".into()) };
-    let stage = row(on)?.start(number(workers)?);
-    let sample = match Work::ALL.into_iter().find(|work| work.name() == what) {
-        Some(work) => {
-            let runs: Vec<Sample> = (0..RUNS).map(|_| run_once(&*stage, work)).collect();
-            let middle = |of: Clock| Spread::of(runs[1..].iter().map(of)).middle;
-            Sample { cost: middle(WALL), cpu: middle(PROCESSORS) }
-        }
-        None => {
-            let before = resident_bytes()?;
-            stage.hold(HELD_TASKS);
-            let bytes = resident_bytes()? - before;
-            Sample { cost: bytes / HELD_TASKS as f64, cpu: 0.0 }
-        }
-    };
-    say(&format!("{} {}\n", sample.cost, sample.cpu))?;
-    // The end of a runtime that holds many tasks is not what was asked for.
+    let answer = question(what)?.measure(setting(row(on)?, number(workers)?, Size::Whole))?;
+    let answer: Vec<String> = answer.iter().map(f64::to_string).collect();
+    say(&format!("{}\n", answer.join(" ")))?;
+    // What the end of a runtime takes that holds many tasks is not what was asked.
     std::process::exit(0);
 }
 
-fn run_once(stage: &dyn Stage, work: Work) -> Sample {
-    let before = cpu_ns();
-    let (done, time) = stage.run(work, work.operations());
-    let per = |ns: f64| ns / done as f64;
-    Sample { cost: per(time.as_nanos() as f64), cpu: per(cpu_ns() - before) }
-}
-
-/// For a profiler: runs one program on one row again and again.
+/// For a profiler: asks one row one question again and again.
 fn repeat(arguments: &[String]) -> Result<(), String> {
     let [what, on, workers, seconds] = arguments else {
-        return Err("--repeat needs a program, a row, a number of workers, and of seconds".into());
+        return Err("--repeat needs a name, a row, a number of workers, and of seconds".into());
     };
-    let work = Work::ALL.into_iter().find(|work| work.name() == what);
-    let work = work.ok_or_else(|| format!("{what} is no program"))?;
-    let stage = row(on)?.start(number(workers)?);
+    let asked = question(what)?;
+    let mut prepared = asked.prepare(setting(row(on)?, number(workers)?, Size::Whole))?;
     let until = Instant::now() + Duration::from_secs(number(seconds)?);
-    let mut costs = Vec::new();
-    while costs.is_empty() || Instant::now() < until {
-        let (done, time) = stage.run(work, work.operations());
-        costs.push(time.as_nanos() as f64 / done as f64);
+    let mut answers = Vec::new();
+    while answers.is_empty() || Instant::now() < until {
+        answers.push((prepared.ask)()?);
     }
-    let spread = Spread::of(costs.iter().copied());
-    say(&format!("{what} {on}: {:.1} ns, {:.1} to {:.1}\n", spread.middle, spread.low, spread.high))
+    for (at, figure) in asked.figures().iter().enumerate() {
+        let Some(spread) = Spread::of(answers.iter().map(|answer| answer[at])) else { continue };
+        let Spread { low, middle, high } = spread;
+        say(&format!("{what} {on}, {}: {middle:.1}, {low:.1} to {high:.1}\n", figure.head))?;
+    }
+    Ok(())
 }
 
-fn cpu_ns() -> f64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
+/// The parent.
+fn run(options: &Options, arguments: &[String]) -> Result<(), String> {
+    let in_words = |error: io::Error| format!("{}: {error}", options.samples.display());
+    if options.then != Then::OnlyWrite {
+        let done = Samples::read(&options.samples).map_err(in_words)?;
+        let origin = Origin::here(&root(), arguments);
+        let plan = options.plan(&done, &origin.commit);
+        ask_all(options, origin, &plan)?;
+    }
+    if options.then != Then::Nothing {
+        write_document(&Samples::read(&options.samples).map_err(in_words)?)?;
+    }
+    Ok(())
 }
 
-fn resident_bytes() -> Result<f64, String> {
-    let text = fs::read_to_string("/proc/self/status").map_err(|error| error.to_string())?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next());
-    let kib: f64 = number(kib.ok_or("the system does not say what is resident")?)?;
-    Ok(kib * 1024.0)
-}
-
-/// The parent: has everything measured in turns.
-fn run(options: &Options) -> Result<(), String> {
-    let mut report = Report::new(options);
-    for (at, question) in options.questions.iter().enumerate() {
+/// Has everything asked in turns, and shows it one by one, so that who watches sees how far it is.
+fn ask_all(options: &Options, origin: Origin, plan: &[(usize, Question)]) -> Result<(), String> {
+    if plan.is_empty() {
+        return say("nothing is missing\n");
+    }
+    let in_words = |error: io::Error| format!("{}: {error}", options.samples.display());
+    let mut file = SampleFile::open(&options.samples, &origin).map_err(in_words)?;
+    let mut samples = Samples::of_run(origin);
+    let mut last = None;
+    for (workers, question) in plan.iter().copied() {
         for round in 0..options.rounds {
             for turn in 0..options.rows.len() {
-                let row = (round + turn) % options.rows.len();
-                let sample = ask(question, options.rows[row], options.workers)?;
-                report.samples[at][row].push(sample);
+                let row = options.rows[(round + turn) % options.rows.len()];
+                let sample = ask(question, row, workers, round)?;
+                file.push(&sample).map_err(in_words)?;
+                samples.push(sample);
             }
         }
-        // One by one, so that who watches sees how far it is.
-        if !options.is_json {
-            say(&report.lines(at))?;
+        if last != Some((workers, question.figures())) {
+            let threads = if workers == 1 { "worker" } else { "workers" };
+            say(&format!("\n{workers} {threads}\n\n{}", tables::head(question)))?;
+        }
+        last = Some((workers, question.figures()));
+        if let Some(measured) = samples.find_rows(question, workers, &options.rows) {
+            say(&tables::lines(question, workers, &measured))?;
         }
     }
-    if options.is_json { say(&report.json()) } else { Ok(()) }
+    Ok(())
 }
 
-fn ask(question: &str, row: Row, workers: usize) -> Result<Sample, String> {
+fn write_document(samples: &Samples) -> Result<(), String> {
+    let path = root().join(DOCUMENT);
+    let in_words = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+    let document = fs::read_to_string(&path).map_err(|error| in_words(&path, error))?;
+    let rendered = render(&document, samples)?;
+    for kept in rendered.kept {
+        say(&format!("kept {kept}\n"))?;
+    }
+    fs::write(&path, rendered.text).map_err(|error| in_words(&path, error))?;
+    let path = root().join(CHART);
+    match chart(samples, WORKERS) {
+        Some(chart) => fs::write(&path, chart).map_err(|error| in_words(&path, error)),
+        None => say("kept the chart: it has no samples of all that it shows\n"),
+    }
+}
+
+fn ask(question: Question, row: Row, workers: usize, round: usize) -> Result<Sample, String> {
     let program = env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new(program);
-    command.args(["--measure", question, row.name(), &workers.to_string()]);
+    command.args(["--measure", question.name(), row.name(), &workers.to_string()]);
     let output = command.output().map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let mut numbers = text.split_whitespace().map(number::<f64>);
-    match (numbers.next(), numbers.next()) {
-        (Some(cost), Some(cpu)) if output.status.success() => Ok(Sample { cost: cost?, cpu: cpu? }),
+    let values: Result<Vec<f64>, String> = text.split_whitespace().map(number).collect();
+    let figures = question.figures().iter().map(|figure| figure.key.to_owned());
+    match values {
+        Ok(values) if output.status.success() && values.len() == question.figures().len() => {
+            Ok(Sample {
+                question: question.name().to_owned(),
+                row: row.name().to_owned(),
+                workers,
+                round,
+                figures: figures.zip(values).collect(),
+            })
+        }
         _ => Err(format!(
-            "{question} on {} failed: {}",
+            "{} on {} failed: {}",
+            question.name(),
             row.name(),
             String::from_utf8_lossy(&output.stderr)
         )),
@@ -242,109 +304,4 @@ fn ask(question: &str, row: Row, workers: usize) -> Result<Sample, String> {
 fn say(text: &str) -> Result<(), String> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| error.to_string())
-}
-
-struct Report<'a> {
-    options: &'a Options,
-    /// By question, then by row, then by round.
-    samples: Vec<Vec<Vec<Sample>>>,
-}
-
-/// By which clock a cost is looked at.
-type Clock = fn(&Sample) -> f64;
-
-const WALL: Clock = |sample| sample.cost;
-const PROCESSORS: Clock = |sample| sample.cpu;
-
-/// The median and the quartiles around it.
-struct Spread {
-    low: f64,
-    middle: f64,
-    high: f64,
-}
-
-impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Spread {
-        let mut sorted: Vec<f64> = values.collect();
-        sorted.sort_by(f64::total_cmp);
-        let at = |part: usize| sorted[(sorted.len() - 1) * part / 4];
-        Spread { low: at(1), middle: at(2), high: at(3) }
-    }
-}
-
-impl<'a> Report<'a> {
-    fn new(options: &'a Options) -> Report<'a> {
-        let samples = vec![vec![Vec::new(); options.rows.len()]; options.questions.len()];
-        Report { options, samples }
-    }
-
-    /// The spread of what one row costs; `of` says by which clock.
-    fn costs(&self, question: usize, row: usize, of: Clock) -> Spread {
-        Spread::of(self.samples[question][row].iter().map(of))
-    }
-
-    /// The ratio to the peer with the smallest median, taken round by round.
-    fn ratio(&self, question: usize, row: usize, of: Clock) -> Option<Spread> {
-        let peers = (0..self.options.rows.len()).filter(|row| self.options.rows[*row].is_peer());
-        let middle = |row: &usize| self.costs(question, *row, of).middle;
-        let best = peers.min_by(|a, b| middle(a).total_cmp(&middle(b)))?;
-        let theirs = self.samples[question][best].iter().map(of);
-        let ours = self.samples[question][row].iter().map(of);
-        Some(Spread::of(ours.zip(theirs).map(|(our, their)| our / their)))
-    }
-
-    /// The lines of a table for one question, with the head of the table before the first.
-    fn lines(&self, question: usize) -> String {
-        let mut text = String::new();
-        if question == 0 {
-            text.push_str(
-                "| work | row | ns/op | quartiles | × best peer | quartiles | CPU ns/op | × best |\n\
-                 |---|---|--:|---|--:|---|--:|--:|\n",
-            );
-        }
-        for (at, row) in self.options.rows.iter().enumerate() {
-            let name = if at == 0 { self.options.questions[question] } else { "" };
-            let cost = self.costs(question, at, WALL);
-            let ratio = self.ratio(question, at, WALL);
-            let [middle, spread] = ratio.map_or(Default::default(), |ratio| {
-                [format!("{:.2}", ratio.middle), format!("{:.2}–{:.2}", ratio.low, ratio.high)]
-            });
-            let cpu = self.costs(question, at, PROCESSORS).middle;
-            // Memory takes no time.
-            let cpu_ratio = self.ratio(question, at, PROCESSORS).filter(|_| cpu > 0.0);
-            let cpu_text = if cpu > 0.0 { format!("{cpu:.0}") } else { String::new() };
-            let cpu_ratio = cpu_ratio.map_or(String::new(), |ratio| format!("{:.2}", ratio.middle));
-            // Writing to a string does not fail.
-            let _ = writeln!(
-                text,
-                "| {name} | {} | {:.0} | {:.0}–{:.0} | {middle} | {spread} | {cpu_text} | {cpu_ratio} |",
-                row.name(),
-                cost.middle,
-                cost.low,
-                cost.high,
-            );
-        }
-        text
-    }
-
-    /// One line per question and row, for a program that compares two runs.
-    fn json(&self) -> String {
-        let mut text = String::new();
-        for (question, name) in self.options.questions.iter().enumerate() {
-            for (at, row) in self.options.rows.iter().enumerate() {
-                let costs: Vec<String> = self.samples[question][at]
-                    .iter()
-                    .map(|sample| format!("{:.2}", sample.cost))
-                    .collect();
-                let _ = writeln!(
-                    text,
-                    r#"{{"work":"{name}","row":"{}","workers":{},"ns":[{}]}}"#,
-                    row.name(),
-                    self.options.workers,
-                    costs.join(",")
-                );
-            }
-        }
-        text
-    }
 }

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use criterion::Criterion;
 
+use crate::plan::WORKERS;
 use crate::rows::Row;
 use crate::work::Work;
 
 /// The smallest number of operations that shows the program and not its beginning and end.
 const OPERATIONS: u64 = 1000;
-
-const WORKERS: usize = 2;
 
 /// Measures one operation of each program on every row. The whole of a bench's `main`.
 pub fn bench(works: &[Work]) {
@@ -33,9 +32,9 @@ fn bench_one(criterion: &mut Criterion, work: Work) {
         let stage = row.start(WORKERS);
         group.bench_function(row.name(), |bencher| {
             bencher.iter_custom(|operations| {
-                let (done, time) =
+                let (done, took) =
                     stage.run(work, operations.max(work.operations().min(OPERATIONS)));
-                scale(time, operations, done)
+                scale(took.time, operations, done)
             });
         });
     }

@@ -1,6 +1,8 @@
 //! Names what the programs need of a runtime, so that each program is written once.
 
 use std::future::Future;
+use std::io;
+use std::net::TcpListener;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -27,6 +29,9 @@ pub(crate) trait Peer: 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
+    /// Runs a closure that may block on a thread that is there for that.
+    fn spawn_blocking<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> Self::Join<R>;
+
     /// Lets the task run without anybody waiting for it.
     fn detach<T: Send + 'static>(join: Self::Join<T>);
 
@@ -38,6 +43,41 @@ pub(crate) trait Peer: 'static {
 
     /// Lets other tasks go first, in the runtime's own way.
     fn yield_now() -> impl Future<Output = ()> + Send + 'static;
+}
+
+/// A runtime with sockets, each as its users have them. All functions are called by its tasks.
+pub(crate) trait Network: Peer {
+    type Listener: Send + Sync + 'static;
+    type Stream: Send + 'static;
+
+    /// What hyper reads and writes.
+    type Http: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static;
+
+    /// Takes over a listener, which does not block.
+    fn listen(listener: TcpListener) -> io::Result<Self::Listener>;
+
+    /// Waits for a connection, and lets it send small messages at once.
+    fn accept(
+        listener: &Self::Listener,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send + '_;
+
+    /// Reads some bytes. None are the end.
+    fn read<'a>(
+        stream: &'a mut Self::Stream,
+        buffer: &'a mut [u8],
+    ) -> impl Future<Output = io::Result<usize>> + Send + 'a;
+
+    /// Writes all bytes.
+    fn write_all<'a>(
+        stream: &'a mut Self::Stream,
+        data: &'a [u8],
+    ) -> impl Future<Output = io::Result<()>> + Send + 'a;
+
+    /// Shows a connection to hyper.
+    fn http(stream: Self::Stream) -> Self::Http;
+
+    /// Gives hyper timers.
+    fn timer() -> impl hyper::rt::Timer + Send + Sync + 'static;
 }
 
 /// Waits for a task that does not fail.
