@@ -13,16 +13,18 @@ target=${CARGO_TARGET_DIR:-target}
 
 passed=0 failed=0 skipped=0 summary=()
 
-# step NAME COMMAND...: runs the command, which says what it does, and notes how it went.
+# step NAME COMMAND...: runs the command, which says what it does, and notes how it went. One that
+# ends with 77 could not run here, and has said why.
 step() {
     local name=$1 from=$SECONDS verdict
     shift
     printf '\n== %s: %s\n' "$name" "$*"
-    if "$@"; then
-        verdict=passed passed=$((passed + 1))
-    else
-        verdict=FAILED failed=$((failed + 1))
-    fi
+    "$@"
+    case $? in
+        0) verdict=passed passed=$((passed + 1)) ;;
+        77) verdict=skipped skipped=$((skipped + 1)) ;;
+        *) verdict=FAILED failed=$((failed + 1)) ;;
+    esac
     summary+=("$(printf '%-8s %-14s %4d s' "$verdict" "$name" $((SECONDS - from)))")
     printf '== %s %s\n' "$name" "$verdict"
 }
