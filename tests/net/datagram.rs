@@ -125,6 +125,19 @@ fn closed_directions_are_told() {
         drop(near);
         let refused = far.send(b"x").await.unwrap_err();
         assert!(refused.raw_os_error().is_some(), "{refused}");
+        // That passes: connected to somebody else, a writer who must wait does wait.
+        let folder = Folder::new();
+        let other = UnixDatagram::bind(folder.join("other")).unwrap();
+        far.connect(folder.join("other")).unwrap();
+        far.send(b"ping").await.unwrap();
+        assert_eq!(other.recv(&mut [0; 8]).await.unwrap(), 4);
+        let mut tries = 0;
+        let blocked = far.async_io(Interest::WRITABLE, || -> std::io::Result<()> {
+            tries += 1;
+            assert!(tries < 100, "it spins");
+            Err(ErrorKind::WouldBlock.into())
+        });
+        assert!(poll_once(blocked).is_pending());
         assert!(format!("{far:?}").contains("UnixDatagram"));
         assert!(far.take_error().is_ok());
     });

@@ -166,6 +166,15 @@ fn a_message_that_nobody_takes_is_an_error_once() {
         }
         assert_eq!(heard.sequence(near.id()).matches("before").count(), tries);
 
+        // Nor does it take the socket for closed, so that a writer who must wait would try for ever.
+        let mut tries = 0;
+        let blocked = near.async_io(Interest::WRITABLE, || -> std::io::Result<()> {
+            tries += 1;
+            assert!(tries < 100, "it spins");
+            Err(ErrorKind::WouldBlock.into())
+        });
+        assert!(poll_once(blocked).is_pending());
+
         let far = UdpSocket::bind(there).await.unwrap();
         far.send_to(b"back", near.local_addr().unwrap()).await.unwrap();
         assert_eq!(near.recv(&mut [0; 8]).await.unwrap(), 4);

@@ -54,13 +54,6 @@ pub struct UdpSocket {
     watched: Watched<mio::net::UdpSocket>,
 }
 
-/// A message that could not be delivered is an error of the next operation, and passes: neither
-/// direction is ever closed.
-const WATCH: Watch = Watch {
-    interest: Interest::READABLE.add(Interest::WRITABLE),
-    noted: Ready::READABLE.with(Ready::WRITABLE).with(Ready::ERROR),
-};
-
 impl UdpSocket {
     /// Binds a socket to the first of these addresses that can be had.
     ///
@@ -102,7 +95,7 @@ impl UdpSocket {
         if let Ok(address) = socket.local_addr() {
             birth = birth.name(address.to_string());
         }
-        Ok(UdpSocket { watched: Watched::begin(socket, shared, WATCH, birth)? })
+        Ok(UdpSocket { watched: Watched::begin(socket, shared, Watch::for_messages(), birth)? })
     }
 
     /// Gives the socket to std. It stays in non-blocking mode.

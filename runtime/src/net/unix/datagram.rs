@@ -48,8 +48,6 @@ pub struct UnixDatagram {
     watched: Watched<mio::net::UnixDatagram>,
 }
 
-const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
-
 impl UnixDatagram {
     /// Binds a socket to a path. On Linux a path that begins with a zero byte is a name that no file
     /// has.
@@ -118,7 +116,8 @@ impl UnixDatagram {
         if let Some(name) = socket.local_addr().ok().as_ref().and_then(name) {
             birth = birth.name(name);
         }
-        Ok(UnixDatagram { watched: Watched::begin(socket, shared, Watch::of(BOTH), birth)? })
+        let watched = Watched::begin(socket, shared, Watch::for_messages(), birth)?;
+        Ok(UnixDatagram { watched })
     }
 
     /// Gives the socket to std. It stays in non-blocking mode.
