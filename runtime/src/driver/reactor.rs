@@ -41,7 +41,7 @@ const INDEX_BITS: u32 = if usize::BITS == 64 { 32 } else { 16 };
 const KEPT_SLOTS: usize = 64;
 
 impl Sources {
-    fn insert(&mut self, noted: Ready) -> io::Result<Arc<Source>> {
+    fn insert(&mut self, watch: Watch) -> io::Result<Arc<Source>> {
         if self.is_closed {
             return Err(gone());
         }
@@ -53,7 +53,7 @@ impl Sources {
         let generations = usize::MAX >> INDEX_BITS;
         self.next_generation = (self.next_generation + 1) % generations;
         let token = Token(self.next_generation << INDEX_BITS | index);
-        let source = Arc::new(Source::new(token, noted));
+        let source = Arc::new(Source::new(token, watch));
         if index == self.slots.len() {
             self.slots.push(None);
         }
@@ -137,13 +137,15 @@ pub(crate) struct Registration<S: MioSource> {
 pub(crate) struct Watch {
     pub(crate) interest: Interest,
     /// What of the reports counts.
-    pub(crate) noted: Ready,
+    pub(super) noted: Ready,
+    /// What it is taken to be ready for until an operation finds otherwise.
+    pub(super) assumed: Ready,
 }
 
 impl Watch {
     /// Everything about this much.
     pub(crate) const fn of(interest: Interest) -> Watch {
-        Watch { interest, noted: Ready::ALL }
+        Watch { interest, noted: Ready::ALL, assumed: Ready::EMPTY }
     }
 
     /// Both directions of a socket that carries messages. One that could not be delivered is an
@@ -151,7 +153,15 @@ impl Watch {
     /// of a stream; here neither direction is ever closed for good.
     pub(crate) const fn for_messages() -> Watch {
         let noted = Ready::READABLE.with(Ready::WRITABLE).with(Ready::ERROR);
-        Watch { interest: Interest::READABLE.add(Interest::WRITABLE), noted }
+        let interest = Interest::READABLE.add(Interest::WRITABLE);
+        Watch { interest, noted, assumed: Ready::WRITABLE }
+    }
+
+    /// Takes the source to be ready for this, without waiting for the first report: the first
+    /// operation is tried at once. For what is probably so.
+    pub(crate) const fn assuming(mut self, ready: Ready) -> Watch {
+        self.assumed = ready;
+        self
     }
 }
 
@@ -187,7 +197,7 @@ impl<S: MioSource> Registration<S> {
         watch: Watch,
     ) -> Result<Self, (S, io::Error)> {
         let reactor = &shared.driver.reactor;
-        let inserted = reactor.sources.lock().insert(watch.noted);
+        let inserted = reactor.sources.lock().insert(watch);
         let source = match inserted {
             Ok(source) => source,
             Err(error) => return Err((io, error)),

@@ -13,6 +13,7 @@
 
 use std::task::{Context, Poll, Waker};
 
+use crate::driver::reactor::Watch;
 use crate::io::{Interest, Ready};
 use crate::sync::{AtomicU32, Mutex, Ordering};
 use crate::task::waker::drop_foreign;
@@ -90,9 +91,9 @@ impl Seen {
 }
 
 impl Source {
-    /// Of the system's reports, only those in `noted` count.
-    pub(super) fn new(token: mio::Token, noted: Ready) -> Source {
-        Source { word: AtomicU32::new(0), noted, waiters: Mutex::default(), token }
+    pub(super) fn new(token: mio::Token, watch: Watch) -> Source {
+        let word = AtomicU32::new(u32::from(watch.assumed.bits()));
+        Source { word, noted: watch.noted, waiters: Mutex::default(), token }
     }
 
     /// Says what the source is ready for, if it is.

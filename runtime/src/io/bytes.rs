@@ -1,4 +1,8 @@
 //! Reads bytes from, and writes them to, sources that bytes flow through.
+//!
+//! What waits looks at how much was moved: less than could be is the end, and another try would only
+//! find that out. What tries for its caller does not: a source is ready for it, as a program may
+//! rely on, until it has said that it would block.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::ops::Deref;
@@ -60,15 +64,11 @@ impl<S: Reads> Watched<S> {
     }
 
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.try_io(Interest::READABLE, |attempt| {
-            moved(attempt, buffer.len(), attempt.io.read(buffer)?)
-        })
+        self.try_io(Interest::READABLE, |attempt| attempt.io.read(buffer))
     }
 
     pub(crate) fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.try_io(Interest::READABLE, |attempt| {
-            moved(attempt, length(buffers), attempt.io.read_vectored(buffers)?)
-        })
+        self.try_io(Interest::READABLE, |attempt| attempt.io.read_vectored(buffers))
     }
 }
 
@@ -90,15 +90,11 @@ impl<S: Writes> Watched<S> {
     }
 
     pub(crate) fn try_write(&self, data: &[u8]) -> io::Result<usize> {
-        self.try_io(Interest::WRITABLE, |attempt| {
-            moved(attempt, data.len(), attempt.io.write(data)?)
-        })
+        self.try_io(Interest::WRITABLE, |attempt| attempt.io.write(data))
     }
 
     pub(crate) fn try_write_vectored(&self, data: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.try_io(Interest::WRITABLE, |attempt| {
-            moved(attempt, length(data), attempt.io.write_vectored(data)?)
-        })
+        self.try_io(Interest::WRITABLE, |attempt| attempt.io.write_vectored(data))
     }
 }
 

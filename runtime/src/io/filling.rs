@@ -20,7 +20,10 @@ impl<S: Reads> Watched<S> {
         cx: &mut Context<'_>,
         into: &mut impl Room,
     ) -> Poll<io::Result<()>> {
-        self.poll_io(cx, Interest::READABLE, |attempt| read(attempt, into).map(drop))
+        self.poll_io(cx, Interest::READABLE, |attempt| {
+            let most = room::size(into);
+            moved(attempt, most, read(attempt, into)?).map(drop)
+        })
     }
 
     pub(crate) fn try_read_room(&self, into: &mut impl Room) -> io::Result<usize> {
@@ -29,9 +32,8 @@ impl<S: Reads> Watched<S> {
 }
 
 fn read<S: Reads>(attempt: &Attempt<'_, S>, into: &mut impl Room) -> io::Result<usize> {
-    let most = room::size(into);
     let (count, ()) = room::fill(into, |room| Ok((attempt.io.read_room(room)?, ())))?;
-    moved(attempt, most, count)
+    Ok(count)
 }
 
 /// A source that carries messages.

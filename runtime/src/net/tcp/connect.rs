@@ -56,7 +56,7 @@ impl Connect {
             }
         };
         let shared = runtime_for(self.location).shared().clone();
-        Some(stream.and_then(|stream| TcpStream::register(stream, shared, None, self.location)))
+        Some(stream.and_then(|stream| TcpStream::register(stream, shared, self.location)))
     }
 }
 

@@ -202,7 +202,7 @@ impl Listens for TcpListener {
         location: &'static Location<'static>,
     ) -> io::Result<TcpStream> {
         let shared = self.watched.shared().clone();
-        TcpStream::register(accepted, shared, Some(self.id()), location)
+        TcpStream::register_accepted(accepted, shared, self.id(), location)
     }
 }
 

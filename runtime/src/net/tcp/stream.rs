@@ -88,21 +88,29 @@ impl TcpStream {
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
         let (shared, location) = (Handle::here().shared().clone(), Location::caller());
         require_nonblocking(&stream)?;
-        TcpStream::register(mio::net::TcpStream::from_std(stream), shared, None, location)
+        TcpStream::register(mio::net::TcpStream::from_std(stream), shared, location)
     }
 
     pub(super) fn register(
         stream: mio::net::TcpStream,
         shared: Arc<Shared>,
-        trigger: Option<AsyncId>,
         location: &'static Location<'static>,
     ) -> io::Result<TcpStream> {
-        let mut birth = Birth::new(Kind::TCP_STREAM, || "connection").location(location);
-        if let Some(trigger) = trigger {
-            birth = birth.trigger(trigger);
-        }
+        let birth = Birth::new(Kind::TCP_STREAM, || "connection").location(location);
         let watched = Watched::begin(stream, shared, Watch::of(STREAM_INTEREST), birth)?;
         Ok(TcpStream { watched })
+    }
+
+    /// Who connects mostly has something to say, so the first read is tried at once.
+    pub(super) fn register_accepted(
+        stream: mio::net::TcpStream,
+        shared: Arc<Shared>,
+        listener: AsyncId,
+        location: &'static Location<'static>,
+    ) -> io::Result<TcpStream> {
+        let birth = Birth::new(Kind::TCP_STREAM, || "connection").location(location);
+        let watch = Watch::of(STREAM_INTEREST).assuming(Ready::READABLE | Ready::WRITABLE);
+        Ok(TcpStream { watched: Watched::begin(stream, shared, watch, birth.trigger(listener))? })
     }
 
     /// Gives the connection to std. It stays in non-blocking mode.

@@ -47,7 +47,7 @@ impl Connect {
 
     fn watch(&self, stream: mio::net::UnixStream) -> io::Result<UnixStream> {
         let shared = runtime_for(self.location).shared().clone();
-        UnixStream::register(stream, shared, None, self.location)
+        UnixStream::register(stream, shared, self.location)
     }
 }
 

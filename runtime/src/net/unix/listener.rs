@@ -186,7 +186,7 @@ impl Listens for UnixListener {
         location: &'static Location<'static>,
     ) -> io::Result<UnixStream> {
         let shared = self.watched.shared().clone();
-        UnixStream::register(accepted, shared, Some(self.id()), location)
+        UnixStream::register_accepted(accepted, shared, self.id(), location)
     }
 }
 

@@ -54,7 +54,9 @@ use crate::scheduler::Shared;
 pub fn pipe() -> io::Result<(Sender, Receiver)> {
     let (shared, location) = (Handle::here().shared().clone(), Location::caller());
     let (sender, receiver) = pipe::new()?;
-    let sender = Sender::register(sender, shared.clone(), location)?;
+    // It is empty.
+    let watch = Sender::WATCH.assuming(Ready::WRITABLE);
+    let sender = Sender::begin(sender, shared.clone(), watch, location)?;
     Ok((sender, Receiver::register(receiver, shared, location)?))
 }
 
@@ -262,8 +264,19 @@ macro_rules! end {
             shared: Arc<Shared>,
             location: &'static Location<'static>,
         ) -> io::Result<$end> {
+            $end::begin(end, shared, $end::WATCH, location)
+        }
+
+        const WATCH: Watch = Watch::of($interest);
+
+        fn begin(
+            end: pipe::$end,
+            shared: Arc<Shared>,
+            watch: Watch,
+            location: &'static Location<'static>,
+        ) -> io::Result<$end> {
             let birth = Birth::new(Kind::PIPE, || $label).location(location);
-            Ok($end { watched: Watched::begin(end, shared, Watch::of($interest), birth)? })
+            Ok($end { watched: Watched::begin(end, shared, watch, birth)? })
         }
 
         /// Waits until it is ready for any of this, and says for what. Several may wait at once.

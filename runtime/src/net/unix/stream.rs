@@ -105,8 +105,8 @@ impl UnixStream {
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         let (shared, location) = (Handle::here().shared().clone(), Location::caller());
         let (one, other) = mio::net::UnixStream::pair()?;
-        let one = UnixStream::register(one, shared.clone(), None, location)?;
-        Ok((one, UnixStream::register(other, shared, None, location)?))
+        let one = UnixStream::register_fresh(one, shared.clone(), location)?;
+        Ok((one, UnixStream::register_fresh(other, shared, location)?))
     }
 
     /// Takes over a connection of std's. It must be in non-blocking mode.
@@ -120,20 +120,39 @@ impl UnixStream {
     pub fn from_std(stream: net::UnixStream) -> io::Result<UnixStream> {
         let (shared, location) = (Handle::here().shared().clone(), Location::caller());
         require_nonblocking(&stream)?;
-        UnixStream::register(mio::net::UnixStream::from_std(stream), shared, None, location)
+        UnixStream::register(mio::net::UnixStream::from_std(stream), shared, location)
     }
 
     pub(super) fn register(
         stream: mio::net::UnixStream,
         shared: Arc<Shared>,
-        trigger: Option<AsyncId>,
         location: &'static Location<'static>,
     ) -> io::Result<UnixStream> {
-        let mut birth = Birth::new(Kind::UNIX_STREAM, || "connection").location(location);
-        if let Some(trigger) = trigger {
-            birth = birth.trigger(trigger);
-        }
+        let birth = Birth::new(Kind::UNIX_STREAM, || "connection").location(location);
         Ok(UnixStream { watched: Watched::begin(stream, shared, Watch::of(BOTH), birth)? })
+    }
+
+    /// Both ends of a pair are empty.
+    fn register_fresh(
+        stream: mio::net::UnixStream,
+        shared: Arc<Shared>,
+        location: &'static Location<'static>,
+    ) -> io::Result<UnixStream> {
+        let birth = Birth::new(Kind::UNIX_STREAM, || "connection").location(location);
+        let watch = Watch::of(BOTH).assuming(Ready::WRITABLE);
+        Ok(UnixStream { watched: Watched::begin(stream, shared, watch, birth)? })
+    }
+
+    /// Who connects mostly has something to say, so the first read is tried at once.
+    pub(super) fn register_accepted(
+        stream: mio::net::UnixStream,
+        shared: Arc<Shared>,
+        listener: AsyncId,
+        location: &'static Location<'static>,
+    ) -> io::Result<UnixStream> {
+        let birth = Birth::new(Kind::UNIX_STREAM, || "connection").location(location);
+        let watch = Watch::of(BOTH).assuming(Ready::READABLE | Ready::WRITABLE);
+        Ok(UnixStream { watched: Watched::begin(stream, shared, watch, birth.trigger(listener))? })
     }
 
     /// Gives the connection to std. It stays in non-blocking mode.
