@@ -3,19 +3,13 @@
 use std::fs::File;
 use std::future::poll_fn;
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+use crate::support::{on_each, on_each_heard, poll_once, tcp_pair};
 use forebear::hooks::Kind;
 use forebear::io::unix::{AsyncFd, TryIoError};
 use forebear::io::{Interest, Ready};
-use rustix::event::{EventfdFlags, eventfd};
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
-};
-
-use crate::support::{on_each, on_each_heard, poll_once, tcp_pair};
 
 /// One end as it is, and one that is watched.
 fn pair() -> (UnixStream, AsyncFd<UnixStream>) {
@@ -181,8 +175,15 @@ fn an_object_that_is_replaced_in_the_middle_ends() {
     });
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn timers_and_counters_of_the_system_are_watched() {
+    use rustix::event::{EventfdFlags, eventfd};
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
+    };
+
     on_each_heard(|heard| async move {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags).unwrap();
@@ -199,7 +200,7 @@ fn timers_and_counters_of_the_system_are_watched() {
 
         // A bare number, whose owner is somewhere else.
         let counter = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).unwrap();
-        let watched: AsyncFd<RawFd> = AsyncFd::try_new(counter.as_raw_fd()).unwrap();
+        let watched: AsyncFd<std::os::fd::RawFd> = AsyncFd::try_new(counter.as_raw_fd()).unwrap();
         assert_eq!(watched.as_raw_fd(), counter.as_raw_fd());
         // It is called what the object is.
         assert_eq!(heard.ids_labelled("i32"), [watched.id()]);

@@ -1,6 +1,7 @@
 //! Drives every sort of socket through its public methods, against the real system: what works, what
 //! fails, what is given up, and what many do at once.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::cast_possible_truncation, reason = "patterns of bytes")]
 

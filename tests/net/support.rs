@@ -18,7 +18,9 @@ use forebear::testing::{Recorder, assert_quiescent};
 use forebear::time::{Duration, timeout};
 
 /// A test that takes longer has come to a stand.
-const PATIENCE: Duration = Duration::from_secs(60);
+fn patience() -> Duration {
+    Duration::from_secs(if env::var_os("FOREBEAR_LONG").is_some() { 1800 } else { 60 })
+}
 
 /// Any port of this machine.
 pub(crate) const ANY: &str = "127.0.0.1:0";
@@ -41,7 +43,7 @@ pub(crate) fn on_each_heard<F: Future>(test: impl Fn(Heard) -> F) {
         let id = runtime.id();
         let heard = hear(&runtime);
         let future = test(Heard(heard.clone()));
-        let done = runtime.block_on(async { timeout(PATIENCE, future).await });
+        let done = runtime.block_on(async { timeout(patience(), future).await });
         assert!(done.is_ok(), "it hangs with {workers:?} workers");
         drop(runtime);
         heard.assert_ended();

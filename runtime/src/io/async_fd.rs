@@ -665,6 +665,11 @@ pub struct AsyncFdRegisterError<T> {
     cause: io::Error,
 }
 
+/// Is now called [`AsyncFdRegisterError`].
+#[deprecated = "it is called `AsyncFdRegisterError`"]
+#[doc(hidden)]
+pub type AsyncFdTryNewError<T> = AsyncFdRegisterError<T>;
+
 impl<T> AsyncFdRegisterError<T> {
     /// Returns the object, and why it cannot be watched.
     #[must_use]

@@ -21,4 +21,8 @@ pub mod unix {
     pub use super::async_fd::{
         AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, AsyncFdRegisterError, TryIoError,
     };
+
+    #[doc(hidden)]
+    #[expect(deprecated, reason = "an old name of tokio's")]
+    pub use super::async_fd::AsyncFdTryNewError;
 }

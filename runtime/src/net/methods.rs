@@ -71,7 +71,8 @@ macro_rules! waiting {
             interest: Interest,
             f: impl FnOnce() -> io::Result<R>,
         ) -> io::Result<R> {
-            self.watched().try_io(interest, |_| f())
+            // Through mio, which on Windows has to know of operations that would block.
+            self.watched().try_io(interest, |attempt| attempt.io.try_io(f))
         }
 
         /// Waits until the socket is ready, and tries an operation of your own; if that would block,
@@ -90,7 +91,7 @@ macro_rules! waiting {
             interest: Interest,
             mut f: impl FnMut() -> io::Result<R>,
         ) -> io::Result<R> {
-            self.watched().async_io(interest, |_| f()).await
+            self.watched().async_io(interest, |attempt| attempt.io.try_io(&mut f)).await
         }
 
         /// Returns the error that is pending on the socket, which then is not pending any more.

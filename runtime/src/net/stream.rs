@@ -35,7 +35,7 @@ pub trait Stream: Sized {
 pub trait Connected {
     fn shut_down(&self, how: Shutdown) -> io::Result<()>;
     fn take_error(&self) -> io::Result<Option<io::Error>>;
-    /// Fails with `NotConnected` if there is no other end.
+    /// Says that it would block if there is no other end yet.
     fn find_peer(&self) -> io::Result<()>;
 }
 
@@ -53,11 +53,7 @@ pub(super) fn poll_connected(stream: &impl Stream, cx: &mut Context<'_>) -> Poll
         if let Some(error) = attempt.io.take_error()? {
             return Err(error);
         }
-        attempt.io.find_peer().map_err(|error| match error.kind() {
-            // The report was of something else.
-            io::ErrorKind::NotConnected => io::ErrorKind::WouldBlock.into(),
-            _ => error,
-        })
+        attempt.io.find_peer()
     })
 }
 
@@ -74,7 +70,14 @@ macro_rules! connected {
             }
 
             fn find_peer(&self) -> io::Result<()> {
-                self.peer_addr().map(drop)
+                // Through mio, which on Windows has to know of operations that would block.
+                self.try_io(|| match self.peer_addr() {
+                    // The report was of something else.
+                    Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                        Err(io::ErrorKind::WouldBlock.into())
+                    }
+                    peer => peer.map(drop),
+                })
             }
         }
     )* };

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net;
 use std::path::Path;
 
@@ -36,7 +35,7 @@ impl SocketAddr {
     /// a name that no file has.
     pub(super) fn of(path: &Path) -> io::Result<SocketAddr> {
         #[cfg(target_os = "linux")]
-        if let Some(name) = path.as_os_str().as_bytes().strip_prefix(b"\0") {
+        if let Some(name) = hidden_name(path) {
             use std::os::linux::net::SocketAddrExt;
             return net::SocketAddr::from_abstract_name(name).map(SocketAddr);
         }
@@ -46,6 +45,12 @@ impl SocketAddr {
     pub(super) fn as_std(&self) -> &net::SocketAddr {
         &self.0
     }
+}
+
+/// The name behind a zero byte.
+#[cfg(target_os = "linux")]
+fn hidden_name(path: &Path) -> Option<&[u8]> {
+    std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).strip_prefix(b"\0")
 }
 
 impl From<net::SocketAddr> for SocketAddr {

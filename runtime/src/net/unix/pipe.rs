@@ -298,7 +298,7 @@ macro_rules! end {
         /// # Hooks
         /// A pair around the operation.
         pub fn try_io<R>(&self, f: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-            self.watched.try_io($interest, |_| f())
+            self.watched.try_io($interest, |attempt| attempt.io.try_io(f))
         }
 
         /// Gives the descriptor away, in blocking mode.
