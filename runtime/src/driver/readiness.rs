@@ -9,7 +9,7 @@
 //! The word is Acquire and Release only to be prompt; what the system did is seen through system
 //! calls. No wake is lost because of the lock around the waiters: the driver notes the readiness
 //! and then takes the waiters under the lock; a waiter enters itself under the lock and then looks
-//! at the readiness again.
+//! at the readiness again. A loom model holds that, and that no edge is cleared away.
 
 use std::task::{Context, Poll, Waker};
 
@@ -211,5 +211,66 @@ impl Waiters {
         self.others.push(Other { id, interest, waker });
         waiter.0 = Some(id);
         None
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::{Source, Waiter};
+    use crate::driver::reactor::Watch;
+    use crate::io::{Interest, Ready};
+    use crate::sync::{AtomicBool, Ordering};
+    use loom::thread;
+    use std::sync::Arc;
+    use std::task::{Context, Poll, Wake, Waker};
+
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Something comes while a reader finds that nothing is there, clears, and begins to wait.
+    fn check(mut waiter: Option<Waiter>) {
+        let watch = Watch::of(Interest::READABLE).assuming(Ready::READABLE);
+        let source = Arc::new(Source::new(mio::Token(0), watch));
+        let has_come = Arc::new(AtomicBool::new(false));
+        let driver = thread::spawn({
+            let (source, has_come) = (source.clone(), has_come.clone());
+            move || {
+                has_come.store(true, Ordering::Release);
+                let mut wakers = Vec::new();
+                source.note(u32::from(Ready::READABLE.bits()), &mut wakers);
+                wakers.into_iter().for_each(Waker::wake);
+            }
+        });
+        let woken = Arc::new(Woken(AtomicBool::new(false)));
+        let waker = Waker::from(woken.clone());
+        let mut cx = Context::from_waker(&waker);
+        let must_wait = loop {
+            match source.poll_ready(&mut cx, Interest::READABLE, waiter.as_mut()) {
+                Poll::Ready(_) if has_come.load(Ordering::Acquire) => break false,
+                Poll::Ready(seen) => source.clear(seen),
+                Poll::Pending => break true,
+            }
+        };
+        driver.join().expect("the driver has told");
+        assert!(!must_wait || woken.0.load(Ordering::SeqCst), "nobody wakes the reader");
+        assert!(source.look(Interest::READABLE).is_some(), "the edge is lost");
+        if let Some(waiter) = &mut waiter {
+            source.leave(waiter);
+        }
+    }
+
+    #[test]
+    fn no_edge_is_lost_to_the_one_reader() {
+        loom::model(|| check(None));
+    }
+
+    #[test]
+    fn no_edge_is_lost_to_one_of_many() {
+        loom::model(|| check(Some(Waiter::default())));
     }
 }

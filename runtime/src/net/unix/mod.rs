@@ -36,8 +36,7 @@ pub type OwnedReadHalf = split::OwnedReadHalf<UnixStream>;
 /// Dropping it tells the other end that nothing more comes.
 pub type OwnedWriteHalf = split::OwnedWriteHalf<UnixStream>;
 
-/// Two halves that are not of one connection: what
-/// [`OwnedReadHalf::reunite`](OwnedReadHalf::reunite) returns them with.
+/// Two halves that are not of one connection: what `reunite` returns them with.
 #[derive(Debug)]
 pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);
 
