@@ -140,7 +140,7 @@ impl<T: AsRawFd> AsyncFd<T> {
         interest: Interest,
     ) -> Result<AsyncFd<T>, AsyncFdRegisterError<T>> {
         let birth = Birth::new(Kind::ASYNC_FD, type_name::<T>).location(Location::caller());
-        let shared = Handle::here().shared().clone();
+        let shared = Handle::current().shared().clone();
         let birth = birth.runtime(shared.id());
         match Registration::try_new(Descriptor(inner), shared, Watch::of(interest)) {
             Ok(registration) => Ok(AsyncFd { registration, life: Arc::new(Life::begin(birth)) }),

@@ -81,7 +81,7 @@ impl UdpSocket {
     /// Outside a runtime.
     #[track_caller]
     pub fn from_std(socket: std::net::UdpSocket) -> io::Result<UdpSocket> {
-        let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+        let (shared, location) = (Handle::current().shared().clone(), Location::caller());
         require_nonblocking(&socket)?;
         UdpSocket::register(mio::net::UdpSocket::from_std(socket), shared, location)
     }

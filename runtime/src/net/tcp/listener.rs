@@ -75,7 +75,7 @@ impl TcpListener {
     /// Outside a runtime.
     #[track_caller]
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
-        let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+        let (shared, location) = (Handle::current().shared().clone(), Location::caller());
         require_nonblocking(&listener)?;
         TcpListener::register(listener, shared, location)
     }

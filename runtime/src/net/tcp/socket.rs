@@ -110,7 +110,7 @@ impl TcpSocket {
     /// Those of [`TcpListener`].
     #[track_caller]
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
-        let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+        let (shared, location) = (Handle::current().shared().clone(), Location::caller());
         self.inner.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         TcpListener::register(self.inner.into(), shared, location)
     }

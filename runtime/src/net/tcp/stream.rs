@@ -92,7 +92,7 @@ impl TcpStream {
     /// Outside a runtime.
     #[track_caller]
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
-        let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+        let (shared, location) = (Handle::current().shared().clone(), Location::caller());
         require_nonblocking(&stream)?;
         TcpStream::register(mio::net::TcpStream::from_std(stream), shared, location)
     }

@@ -59,7 +59,7 @@ impl UnixDatagram {
     /// Outside a runtime.
     #[track_caller]
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixDatagram> {
-        let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+        let (shared, location) = (Handle::current().shared().clone(), Location::caller());
         let address = SocketAddr::of(path.as_ref())?;
         let socket = mio::net::UnixDatagram::bind_addr(address.as_std())?;
         UnixDatagram::register(socket, shared, location)
@@ -74,7 +74,7 @@ impl UnixDatagram {
     /// Outside a runtime.
     #[track_caller]
     pub fn unbound() -> io::Result<UnixDatagram> {
-        let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+        let (shared, location) = (Handle::current().shared().clone(), Location::caller());
         UnixDatagram::register(mio::net::UnixDatagram::unbound()?, shared, location)
     }
 
@@ -87,7 +87,7 @@ impl UnixDatagram {
     /// Outside a runtime.
     #[track_caller]
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
-        let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+        let (shared, location) = (Handle::current().shared().clone(), Location::caller());
         let (one, other) = mio::net::UnixDatagram::pair()?;
         let one = UnixDatagram::register(one, shared.clone(), location)?;
         Ok((one, UnixDatagram::register(other, shared, location)?))
@@ -102,7 +102,7 @@ impl UnixDatagram {
     /// Outside a runtime.
     #[track_caller]
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
-        let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+        let (shared, location) = (Handle::current().shared().clone(), Location::caller());
         require_nonblocking(&socket)?;
         UnixDatagram::register(mio::net::UnixDatagram::from_std(socket), shared, location)
     }

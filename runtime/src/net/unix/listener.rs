@@ -75,7 +75,7 @@ impl UnixListener {
     /// Outside a runtime.
     #[track_caller]
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
-        let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+        let (shared, location) = (Handle::current().shared().clone(), Location::caller());
         let listener = mio::net::UnixListener::bind_addr(address.as_std())?;
         UnixListener::register(listener, shared, location)
     }
@@ -89,7 +89,7 @@ impl UnixListener {
     /// Outside a runtime.
     #[track_caller]
     pub fn from_std(listener: net::UnixListener) -> io::Result<UnixListener> {
-        let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+        let (shared, location) = (Handle::current().shared().clone(), Location::caller());
         require_nonblocking(&listener)?;
         UnixListener::register(mio::net::UnixListener::from_std(listener), shared, location)
     }

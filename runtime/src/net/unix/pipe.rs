@@ -52,7 +52,7 @@ use crate::scheduler::Shared;
 /// ```
 #[track_caller]
 pub fn pipe() -> io::Result<(Sender, Receiver)> {
-    let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+    let (shared, location) = (Handle::current().shared().clone(), Location::caller());
     let (sender, receiver) = pipe::new()?;
     // It is empty.
     let watch = Sender::WATCH.assuming(Ready::WRITABLE);
@@ -108,7 +108,7 @@ impl OpenOptions {
     /// Outside a runtime.
     #[track_caller]
     pub fn open_receiver<P: AsRef<Path>>(&self, path: P) -> io::Result<Receiver> {
-        let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+        let (shared, location) = (Handle::current().shared().clone(), Location::caller());
         let file = self.open(path.as_ref(), End::Receiver)?;
         Receiver::register(OwnedFd::from(file).into(), shared, location)
     }
@@ -123,7 +123,7 @@ impl OpenOptions {
     /// Outside a runtime.
     #[track_caller]
     pub fn open_sender<P: AsRef<Path>>(&self, path: P) -> io::Result<Sender> {
-        let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+        let (shared, location) = (Handle::current().shared().clone(), Location::caller());
         let file = self.open(path.as_ref(), End::Sender)?;
         Sender::register(OwnedFd::from(file).into(), shared, location)
     }
@@ -218,7 +218,7 @@ macro_rules! end {
         /// Outside a runtime.
         #[track_caller]
         pub fn from_file(file: File) -> io::Result<$end> {
-            let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+            let (shared, location) = (Handle::current().shared().clone(), Location::caller());
             $end::register($sort.take(file)?.into(), shared, location)
         }
 
@@ -255,7 +255,7 @@ macro_rules! end {
         /// Outside a runtime.
         #[track_caller]
         pub fn from_owned_fd_unchecked(fd: OwnedFd) -> io::Result<$end> {
-            let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+            let (shared, location) = (Handle::current().shared().clone(), Location::caller());
             $end::register(fd.into(), shared, location)
         }
 

@@ -83,7 +83,7 @@ impl UnixSocket {
     /// Those of [`UnixListener`].
     #[track_caller]
     pub fn listen(self, backlog: u32) -> io::Result<UnixListener> {
-        let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+        let (shared, location) = (Handle::current().shared().clone(), Location::caller());
         self.require(Type::STREAM)?;
         self.inner.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         let listener = mio::net::UnixListener::from_std(self.inner.into());
@@ -122,7 +122,7 @@ impl UnixSocket {
     /// Those of [`UnixDatagram`].
     #[track_caller]
     pub fn datagram(self) -> io::Result<UnixDatagram> {
-        let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+        let (shared, location) = (Handle::current().shared().clone(), Location::caller());
         self.require(Type::DGRAM)?;
         let socket = mio::net::UnixDatagram::from_std(self.inner.into());
         UnixDatagram::register(socket, shared, location)

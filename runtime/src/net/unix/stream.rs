@@ -103,7 +103,7 @@ impl UnixStream {
     /// Outside a runtime.
     #[track_caller]
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
-        let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+        let (shared, location) = (Handle::current().shared().clone(), Location::caller());
         let (one, other) = mio::net::UnixStream::pair()?;
         let one = UnixStream::register_fresh(one, shared.clone(), location)?;
         Ok((one, UnixStream::register_fresh(other, shared, location)?))
@@ -118,7 +118,7 @@ impl UnixStream {
     /// Outside a runtime.
     #[track_caller]
     pub fn from_std(stream: net::UnixStream) -> io::Result<UnixStream> {
-        let (shared, location) = (Handle::here().shared().clone(), Location::caller());
+        let (shared, location) = (Handle::current().shared().clone(), Location::caller());
         require_nonblocking(&stream)?;
         UnixStream::register(mio::net::UnixStream::from_std(stream), shared, location)
     }
