@@ -1,5 +1,5 @@
-//! Drives every sort of socket through its public methods, against the real system: what works, what
-//! fails, what is given up, and what many do at once.
+//! Drives every sort of socket through its public methods, against the real system: what works,
+//! what fails, what is given up, and what many do at once.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]

@@ -166,7 +166,8 @@ fn a_message_that_nobody_takes_is_an_error_once() {
         }
         assert_eq!(heard.sequence(near.id()).matches("before").count(), tries);
 
-        // Nor does it take the socket for closed, so that a writer who must wait would try for ever.
+        // Nor does it take the socket for closed, so that a writer who must wait would try for
+        // ever.
         let mut tries = 0;
         let blocked = near.async_io(Interest::WRITABLE, || -> std::io::Result<()> {
             tries += 1;

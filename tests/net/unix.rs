@@ -238,7 +238,8 @@ fn an_accepted_connection_has_its_listener_as_trigger() {
     });
 }
 
-/// A read ends where a descriptor came with the bytes, although more is there and no edge will tell.
+/// A read ends where a descriptor came with the bytes, although more is there and no edge will
+/// tell.
 #[test]
 fn a_connection_that_carries_descriptors_is_read_on() {
     on_each(|| async {

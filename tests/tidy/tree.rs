@@ -49,8 +49,8 @@ impl Tree {
             let entry = entry.expect("a folder of the repository can be listed");
             let name = entry.file_name().into_string().expect("file names are UTF-8");
             let path = format!("{prefix}{name}");
-            // What git and cargo keep here is not ours to judge. In a second work tree of git's it is
-            // a file that names the first.
+            // What git and cargo keep here is not ours to judge. In a second work tree of git's it
+            // is a file that names the first.
             if name == ".git" || name == "target" {
                 continue;
             }

@@ -149,8 +149,8 @@ impl Watch {
     }
 
     /// Both directions of a socket that carries messages. One that could not be delivered is an
-    /// error of the next operation, and passes. The system tells of it in words that would be the end
-    /// of a stream; here neither direction is ever closed for good.
+    /// error of the next operation, and passes. The system tells of it in words that would be the
+    /// end of a stream; here neither direction is ever closed for good.
     pub(crate) const fn for_messages() -> Watch {
         let noted = Ready::READABLE.with(Ready::WRITABLE).with(Ready::ERROR);
         let interest = Interest::READABLE.add(Interest::WRITABLE);

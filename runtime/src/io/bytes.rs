@@ -1,8 +1,8 @@
 //! Reads bytes from, and writes them to, sources that bytes flow through.
 //!
-//! What waits looks at how much was moved: less than could be is the end, and another try would only
-//! find that out. What tries for its caller does not: a source is ready for it, as a program may
-//! rely on, until it has said that it would block.
+//! What waits looks at how much was moved: less than could be is the end, and another try would
+//! only find that out. What tries for its caller does not: a source is ready for it, as a program
+//! may rely on, until it has said that it would block.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::ops::Deref;

@@ -59,7 +59,8 @@ macro_rules! waiting {
         }
 
         /// Tries an operation of your own on the socket, if it is ready; else it would block. The
-        /// operation must do to this socket what `interest` says, and must say so if it would block.
+        /// operation must do to this socket what `interest` says, and must say so if it would
+        /// block.
         ///
         /// # Errors
         /// The operation's own, and [`WouldBlock`](io::ErrorKind::WouldBlock).
@@ -75,8 +76,8 @@ macro_rules! waiting {
             self.watched().try_io(interest, |attempt| attempt.io.try_io(f))
         }
 
-        /// Waits until the socket is ready, and tries an operation of your own; if that would block,
-        /// waits again. See [`try_io`](Self::try_io).
+        /// Waits until the socket is ready, and tries an operation of your own; if that would
+        /// block, waits again. See [`try_io`](Self::try_io).
         ///
         /// # Errors
         /// The operation's own, and when the runtime has ended.

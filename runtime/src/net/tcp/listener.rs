@@ -25,8 +25,9 @@ use crate::scheduler::Shared;
 ///
 /// # Hooks
 /// Its label is the address. `init` when it is bound; a pair around each attempt to accept when the
-/// system says that a connection is there; `destroy` at its drop. It holds only such context as says
-/// that it may outlive the work that made it. The trigger of an accepted connection is its listener.
+/// system says that a connection is there; `destroy` at its drop. It holds only such context as
+/// says that it may outlive the work that made it. The trigger of an accepted connection is its
+/// listener.
 ///
 /// # Examples
 /// ```

@@ -32,8 +32,9 @@ use crate::scheduler::Shared;
 /// `try_` do not wait.
 ///
 /// # Hooks
-/// `init` when it begins to connect or is accepted (then its trigger is the listener); a pair around
-/// each attempt to read or write when the system says that it is ready; `destroy` at its drop.
+/// `init` when it begins to connect or is accepted (then its trigger is the listener); a pair
+/// around each attempt to read or write when the system says that it is ready; `destroy` at its
+/// drop.
 ///
 /// # Examples
 /// ```

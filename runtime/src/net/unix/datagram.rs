@@ -23,12 +23,12 @@ use crate::scheduler::Shared;
 
 /// A Unix socket that carries messages.
 ///
-/// Messages arrive whole and in order, and a sender waits while the receiver's queue is full. Dropping
-/// it leaves the file that names it.
+/// Messages arrive whole and in order, and a sender waits while the receiver's queue is full.
+/// Dropping it leaves the file that names it.
 ///
 /// # Hooks
-/// Its label is the path, if it is bound. `init` when it is made; a pair around each attempt to send
-/// or receive when the system says that it is ready; `destroy` at its drop.
+/// Its label is the path, if it is bound. `init` when it is made; a pair around each attempt to
+/// send or receive when the system says that it is ready; `destroy` at its drop.
 ///
 /// # Examples
 /// ```
@@ -49,8 +49,8 @@ pub struct UnixDatagram {
 }
 
 impl UnixDatagram {
-    /// Binds a socket to a path. On Linux a path that begins with a zero byte is a name that no file
-    /// has.
+    /// Binds a socket to a path. On Linux a path that begins with a zero byte is a name that no
+    /// file has.
     ///
     /// # Errors
     /// When the path cannot be had: there is something there, or it is too long.
@@ -176,8 +176,8 @@ impl UnixDatagram {
     /// Sends a message, or says that it would block.
     ///
     /// # Errors
-    /// As [`send_to`](UnixDatagram::send_to), and [`WouldBlock`](io::ErrorKind::WouldBlock), also if
-    /// the system has not said yet that something can be sent.
+    /// As [`send_to`](UnixDatagram::send_to), and [`WouldBlock`](io::ErrorKind::WouldBlock), also
+    /// if the system has not said yet that something can be sent.
     ///
     /// # Hooks
     /// A pair, unless nothing is known to fit.

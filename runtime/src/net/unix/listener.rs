@@ -27,8 +27,9 @@ use crate::scheduler::Shared;
 ///
 /// # Hooks
 /// Its label is the path. `init` when it is bound; a pair around each attempt to accept when the
-/// system says that a connection is there; `destroy` at its drop. It holds only such context as says
-/// that it may outlive the work that made it. The trigger of an accepted connection is its listener.
+/// system says that a connection is there; `destroy` at its drop. It holds only such context as
+/// says that it may outlive the work that made it. The trigger of an accepted connection is its
+/// listener.
 ///
 /// # Examples
 /// ```
@@ -53,8 +54,8 @@ pub struct UnixListener {
 }
 
 impl UnixListener {
-    /// Binds a socket to a path. On Linux a path that begins with a zero byte is a name that no file
-    /// has.
+    /// Binds a socket to a path. On Linux a path that begins with a zero byte is a name that no
+    /// file has.
     ///
     /// # Errors
     /// When the path cannot be had: there is something there, or it is too long.

@@ -148,8 +148,8 @@ enum End {
 }
 
 impl End {
-    /// Takes over a file, which must be a pipe that is open in the right direction, and puts it into
-    /// non-blocking mode.
+    /// Takes over a file, which must be a pipe that is open in the right direction, and puts it
+    /// into non-blocking mode.
     fn take(self, file: File) -> io::Result<OwnedFd> {
         require_pipe(&file)?;
         let flags = fcntl_getfl(&file)?;

@@ -60,14 +60,14 @@ pub struct UnixStream {
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 impl UnixStream {
-    /// Connects to the socket at a path. On Linux a path that begins with a zero byte is a name that
-    /// no file has.
+    /// Connects to the socket at a path. On Linux a path that begins with a zero byte is a name
+    /// that no file has.
     ///
     /// Nothing is done before the first poll.
     ///
     /// # Errors
-    /// When nobody listens there; [`WouldBlock`](io::ErrorKind::WouldBlock) when too many wait to be
-    /// accepted: the system does not tell when that has passed, so connect again after a pause.
+    /// When nobody listens there; [`WouldBlock`](io::ErrorKind::WouldBlock) when too many wait to
+    /// be accepted: the system does not tell when that has passed, so connect again after a pause.
     ///
     /// # Panics
     /// Polling it panics outside a runtime.
