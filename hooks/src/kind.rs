@@ -68,6 +68,10 @@ kinds! {
     FUTURE = 16;
     /// A foreign stream with a life: see [`instrument_stream`](crate::instrument_stream()).
     STREAM = 17;
+    /// Any other descriptor that somebody waits for.
+    ASYNC_FD = 18;
+    /// One end of a pipe.
+    PIPE = 19;
 }
 
 struct Names {
@@ -163,7 +167,8 @@ mod tests {
         assert_eq!(Kind::OTHER.name(), "OTHER");
         assert_eq!(Kind::TASK.name(), "TASK");
         assert_eq!(Kind::STREAM.name(), "STREAM");
-        assert_eq!(usize::from(Kind::STREAM.0.get()), BUILT_IN.len());
+        assert_eq!(Kind::PIPE.name(), "PIPE");
+        assert_eq!(usize::from(Kind::PIPE.0.get()), BUILT_IN.len());
         assert_eq!(Kind::new("TASK"), Kind::TASK);
     }
 }

@@ -41,6 +41,7 @@ pub mod runtime; // who owns the threads
 mod metrics; // what it is doing, in numbers
 
 pub mod time; // sleeps, deadlines, ticks
+pub mod io; // readiness of sockets and other descriptors
 pub mod net; // sockets
 #[cfg(all(unix, feature = "signal"))]
 pub mod signal; // signals of the operating system

@@ -10,15 +10,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use mio::Interest;
 use mio::net::UnixStream;
 use signal_hook::SigId;
 use signal_hook::low_level::{pipe, signal_name, unregister};
 
-use crate::driver::{Direction, Registration};
+use crate::driver::{Registration, Watch};
 use crate::handle::Handle;
 use crate::hooks::life::{Birth, Life};
 use crate::hooks::{AsyncId, Kind};
+use crate::io::Interest;
 
 /// Waits for the next Ctrl-C (SIGINT) from when this is called.
 ///
@@ -133,7 +133,7 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
     handlers.set_nonblocking(true)?;
     let shared = handle.shared().clone();
     let stream = UnixStream::from_std(ours);
-    let registration = Registration::new(stream, shared, Interest::READABLE)?;
+    let registration = Registration::new(stream, shared, Watch::of(Interest::READABLE))?;
     let handler = pipe::register(kind.0, handlers)?;
     let mut birth =
         Birth::new(Kind::SIGNAL, || "signal").location(Location::caller()).runtime(handle.id());
@@ -162,9 +162,9 @@ impl Signal {
     /// Waits for the next signal. `None` when the runtime has ended.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         let life = &self.life;
-        let read = self
-            .registration
-            .poll_io(cx, Direction::Read, None, |mut io| life.run(|_| drain(&mut io)));
+        let read = self.registration.poll_io(cx, Interest::READABLE, None, |attempt| {
+            life.run(|_| drain(&mut &*attempt.io))
+        });
         read.map(Result::ok)
     }
 

@@ -10,7 +10,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use forebear::hooks::{AsyncId, HookHandle, Inherit, Kind, RuntimeId, hook, instrument};
-use forebear::net::{TcpListener, TcpStream};
+use forebear::net::{TcpListener, TcpStream, UdpSocket};
 use forebear::runtime::{Builder, Runtime};
 use forebear::task::{JoinHandle, spawn_blocking, yield_now};
 use forebear::time::{Duration, interval, sleep, timeout};
@@ -116,6 +116,9 @@ fn timers_and_sockets_have_the_context_of_their_maker_and_what_recurs_has_not() 
             let client = spawn(async move { TcpStream::connect(address).await.unwrap() });
             let (accepted, _) = listener.accept().await.unwrap();
             drop((client.await.unwrap(), accepted));
+            drop(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+            #[cfg(unix)]
+            unix_sockets();
         }));
         let begun = begun.lock().unwrap();
         assert_eq!(begun[&Kind::BLOCK_ON], NOTHING);
@@ -123,9 +126,32 @@ fn timers_and_sockets_have_the_context_of_their_maker_and_what_recurs_has_not() 
         assert_eq!(begun[&Kind::TIMER], SAME_TASK);
         assert_eq!(begun[&Kind::INTERVAL], RECURRING);
         assert_eq!(begun[&Kind::TCP_LISTENER], RECURRING);
+        assert_eq!(begun[&Kind::UDP_SOCKET], SAME_TASK);
+        #[cfg(unix)]
+        {
+            assert_eq!(begun[&Kind::UNIX_LISTENER], RECURRING);
+            assert_eq!(begun[&Kind::UNIX_STREAM], SAME_TASK);
+            assert_eq!(begun[&Kind::UNIX_DATAGRAM], SAME_TASK);
+            assert_eq!(begun[&Kind::PIPE], SAME_TASK);
+            assert_eq!(begun[&Kind::ASYNC_FD], SAME_TASK);
+        }
         // The client's, made in another task, or the accepted one, made by who accepts.
         assert!([SAME_TASK, OTHER_TASK].contains(&begun[&Kind::TCP_STREAM]));
     });
+}
+
+/// Makes one of each, and drops it.
+#[cfg(unix)]
+fn unix_sockets() {
+    use forebear::io::unix::AsyncFd;
+    use forebear::net::unix::pipe;
+    use forebear::net::{UnixDatagram, UnixListener, UnixStream};
+
+    let path = std::env::temp_dir().join(format!("forebear-context-{}", std::process::id()));
+    drop(UnixListener::bind(&path).unwrap());
+    std::fs::remove_file(&path).unwrap();
+    drop((UnixStream::pair().unwrap(), UnixDatagram::pair().unwrap(), pipe::pipe().unwrap()));
+    drop(AsyncFd::new(std::os::unix::net::UnixStream::pair().unwrap().0).unwrap());
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod table; // what must be told
 mod pattern; // the little language in which that is written
 mod leaf; // the innermost future of a row, which the row steers
 mod subject; // the resource of a row
+mod socket; // that resource, if it is a socket
 mod listeners; // the hooks of a row
 mod machine; // the runtime of a row
 mod row; // runs a row and checks it

@@ -4,19 +4,18 @@
 //! made by whoever spawns the owner; else the owner makes it in its first poll.
 
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Waker;
 
 use forebear::flow;
 use forebear::hooks::{AsyncResource, Kind};
-use forebear::net::{TcpListener, TcpStream};
 use forebear::runtime::Handle;
 use forebear::task::{Builder, JoinHandle};
 use forebear::time::{Duration, interval, sleep, timeout};
 
 use crate::leaf::{Leaf, OWNER, Output, Payload, Stage, panic_as_planned};
+use crate::socket;
 use crate::table::{Ending, Subject};
 
 /// Longer than any row takes.
@@ -112,7 +111,7 @@ fn new_resource(stage: &Stage) -> AsyncResource {
 }
 
 /// Says whether what the leaf waits for comes: else it waits for ever, having come so far.
-fn comes(ending: Ending) -> bool {
+pub(crate) fn comes(ending: Ending) -> bool {
     !matches!(
         ending,
         Ending::PanicsInPoll
@@ -167,13 +166,32 @@ fn payload(subject: Subject, is_made_now: bool, stage: &Arc<Stage>) -> Payload {
             })
         }
         Subject::Tcp => {
-            let make = move || {
-                let local = SocketAddr::from(([127, 0, 0, 1], 0));
-                let listener = TcpListener::bind(local).into_inner().unwrap();
-                its.name("listener", listener.id());
-                listener
-            };
-            lazily(is_made_now, make, move |listener| connection(stage, listener))
+            let make = move || socket::tcp_listener(&its);
+            lazily(is_made_now, make, move |listener| socket::tcp(stage, listener))
+        }
+        Subject::Unix => {
+            let make = move || socket::unix_listener(&its);
+            lazily(is_made_now, make, move |listener| socket::unix(stage, listener))
+        }
+        Subject::Halves => {
+            let make = move || socket::unix_pair(&its);
+            lazily(is_made_now, make, move |pair| socket::halves(stage, pair))
+        }
+        Subject::Udp => {
+            let make = move || socket::udp_pair(&its);
+            lazily(is_made_now, make, move |pair| socket::udp(stage, pair))
+        }
+        Subject::UnixDatagram => {
+            let make = move || socket::datagram_pair(&its);
+            lazily(is_made_now, make, move |pair| socket::datagram(stage, pair))
+        }
+        Subject::Pipe => {
+            let make = move || socket::pipe(&its);
+            lazily(is_made_now, make, move |ends| socket::through_pipe(stage, ends))
+        }
+        Subject::AsyncFd => {
+            let make = move || socket::async_fd(&its);
+            lazily(is_made_now, make, move |pair| socket::through_fd(stage, pair))
         }
         Subject::RunInAsyncScope => lazily(
             is_made_now,
@@ -202,7 +220,7 @@ fn payload(subject: Subject, is_made_now: bool, stage: &Arc<Stage>) -> Payload {
 }
 
 /// Waits for `future`; if it does not come, says so once it has been polled.
-async fn beside<F: Future>(stage: &Stage, future: F) -> F::Output {
+pub(crate) async fn beside<F: Future>(stage: &Stage, future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     let mut stuck = std::pin::pin!(stage.stick());
     poll_fn(move |cx| {
@@ -213,18 +231,4 @@ async fn beside<F: Future>(stage: &Stage, future: F) -> F::Output {
         polled
     })
     .await
-}
-
-async fn connection(stage: Arc<Stage>, listener: TcpListener) {
-    let connected = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    stage.name("connected", connected.id());
-    let (accepted, _) = listener.accept().await.unwrap();
-    stage.name("accepted", accepted.id());
-    if comes(stage.ending) {
-        let written = poll_fn(|cx| connected.poll_write_slice(cx, b"x")).await.unwrap();
-        assert_eq!(written, 1);
-    }
-    let mut byte = [0];
-    let read = beside(&stage, poll_fn(|cx| accepted.poll_read_slice(cx, &mut byte))).await.unwrap();
-    assert_eq!((read, byte), (1, *b"x"));
 }

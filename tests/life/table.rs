@@ -87,6 +87,15 @@ pub(crate) enum Subject {
     Interval,
     /// A listener, and both ends of a connection.
     Tcp,
+    /// The same, within the machine.
+    Unix,
+    /// A connection that is divided into halves, which are one resource.
+    Halves,
+    Udp,
+    UnixDatagram,
+    Pipe,
+    /// A descriptor of std's.
+    AsyncFd,
     /// An `AsyncResource` by `run_in_async_scope`.
     RunInAsyncScope,
     /// An `AsyncResource` by `scope` around the leaf.
@@ -96,7 +105,7 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    pub(crate) const ALL: [Subject; 10] = [
+    pub(crate) const ALL: [Subject; 16] = [
         Subject::Task,
         Subject::Blocking,
         Subject::Flow,
@@ -104,6 +113,12 @@ impl Subject {
         Subject::Timeout,
         Subject::Interval,
         Subject::Tcp,
+        Subject::Unix,
+        Subject::Halves,
+        Subject::Udp,
+        Subject::UnixDatagram,
+        Subject::Pipe,
+        Subject::AsyncFd,
         Subject::RunInAsyncScope,
         Subject::Scope,
         Subject::Instrument,
@@ -111,7 +126,13 @@ impl Subject {
 
     /// Says whether time, or the system, determines how often the owner is polled.
     fn is_waited_for(self) -> bool {
-        matches!(self, Subject::Sleep | Subject::Timeout | Subject::Interval | Subject::Tcp)
+        match self {
+            Subject::Sleep | Subject::Timeout | Subject::Interval => true,
+            Subject::Tcp | Subject::Unix | Subject::Halves => true,
+            Subject::Udp | Subject::UnixDatagram | Subject::Pipe | Subject::AsyncFd => true,
+            Subject::Task | Subject::Blocking | Subject::Flow => false,
+            Subject::RunInAsyncScope | Subject::Scope | Subject::Instrument => false,
+        }
     }
 }
 
@@ -188,7 +209,9 @@ pub(crate) fn told(subject: Subject, ending: Ending) -> Result<Told, &'static st
         Subject::Sleep => sleep(course),
         Subject::Timeout => timeout(course),
         Subject::Interval => interval(course),
-        Subject::Tcp => tcp(course),
+        Subject::Tcp | Subject::Unix => connection(course),
+        Subject::Halves | Subject::Udp | Subject::UnixDatagram | Subject::Pipe => pair(course),
+        Subject::AsyncFd => one(course),
         Subject::RunInAsyncScope => run_in_async_scope(course),
         Subject::Scope => scope(course),
         Subject::Instrument => instrument(course),
@@ -272,7 +295,7 @@ fn interval(course: Course) -> Owned {
 }
 
 /// Attempts that find nothing have a pair, too, so their number is the system's.
-fn tcp(course: Course) -> Owned {
+fn connection(course: Course) -> Owned {
     match course {
         Course::AtOnce | Course::Waits => &[
             ("listener", "init [before after]+ destroy:Dropped"),
@@ -286,6 +309,27 @@ fn tcp(course: Course) -> Owned {
             // It waits for something to read, and nothing comes.
             ("accepted", "init [before after]* destroy:Dropped"),
         ],
+    }
+}
+
+/// One end writes to the other.
+fn pair(course: Course) -> Owned {
+    match course {
+        Course::AtOnce | Course::Waits => &[
+            ("near", "init [before after]+ destroy:Dropped"),
+            ("far", "init [before after]+ destroy:Dropped"),
+        ],
+        Course::NeverPolled => &[("near", "init destroy:Dropped"), ("far", "init destroy:Dropped")],
+        // The near end does nothing, and the far end waits for something to read.
+        _ => &[("near", "init destroy:Dropped"), ("far", "init [before after]* destroy:Dropped")],
+    }
+}
+
+fn one(course: Course) -> Owned {
+    match course {
+        Course::AtOnce | Course::Waits => &[("far", "init [before after]+ destroy:Dropped")],
+        Course::NeverPolled => &[("far", "init destroy:Dropped")],
+        _ => &[("far", "init [before after]* destroy:Dropped")],
     }
 }
 

@@ -49,12 +49,14 @@ impl Tree {
             let entry = entry.expect("a folder of the repository can be listed");
             let name = entry.file_name().into_string().expect("file names are UTF-8");
             let path = format!("{prefix}{name}");
+            // What git and cargo keep here is not ours to judge. In a second work tree of git's it
+            // is a file that names the first.
+            if name == ".git" || name == "target" {
+                continue;
+            }
             let kind = entry.file_type().expect("what was listed is still there");
             if kind.is_dir() {
-                // What git and cargo keep here is not ours to judge.
-                if name != ".git" && name != "target" {
-                    self.read_folder(&entry.path(), &format!("{path}/"));
-                }
+                self.read_folder(&entry.path(), &format!("{path}/"));
             } else if let Ok(text) = fs::read_to_string(entry.path()) {
                 self.files.push(File::new(path, text));
             }

@@ -57,6 +57,8 @@ fn reasons_of(kind: Kind) -> &'static [Reason] {
         | Kind::UNIX_LISTENER
         | Kind::UNIX_STREAM
         | Kind::UNIX_DATAGRAM
+        | Kind::ASYNC_FD
+        | Kind::PIPE
         | Kind::SIGNAL => &[Dropped],
         _ => &[Completed, Panicked, Cancelled, Dropped, Shutdown],
     }

@@ -14,8 +14,9 @@ mod sleeper; // who must not sleep through that
 mod wheel; // how they are kept
 
 pub(crate) use clock::Clock;
-pub(crate) use reactor::Registration;
-pub(crate) use readiness::{Direction, Waiter};
+pub(crate) use reactor::{Attempt, Registration, Watch};
+pub(crate) use readiness::{Seen, Waiter};
+pub(crate) use sys::STREAM_INTEREST;
 
 use std::io;
 use std::task::Waker;

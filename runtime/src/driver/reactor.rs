@@ -2,12 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use mio::event::Source as MioSource;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 
-use crate::driver::readiness::{Direction, Ready, Source, Waiter};
+use crate::driver::readiness::{Seen, Source, Waiter};
+use crate::driver::sys;
+use crate::io::{Interest, Ready};
 use crate::scheduler::Shared;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::task::waker::wake_foreign;
@@ -41,7 +43,7 @@ const INDEX_BITS: u32 = if usize::BITS == 64 { 32 } else { 16 };
 const KEPT_SLOTS: usize = 64;
 
 impl Sources {
-    fn insert(&mut self) -> io::Result<Arc<Source>> {
+    fn insert(&mut self, watch: Watch) -> io::Result<Arc<Source>> {
         if self.is_closed {
             return Err(gone());
         }
@@ -53,7 +55,7 @@ impl Sources {
         let generations = usize::MAX >> INDEX_BITS;
         self.next_generation = (self.next_generation + 1) % generations;
         let token = Token(self.next_generation << INDEX_BITS | index);
-        let source = Arc::new(Source::new(token));
+        let source = Arc::new(Source::new(token, watch));
         if index == self.slots.len() {
             self.slots.push(None);
         }
@@ -131,9 +133,9 @@ impl Reactor {
         self.has_sources.load(Ordering::Relaxed)
     }
 
-    fn insert(&self) -> io::Result<Arc<Source>> {
+    fn insert(&self, watch: Watch) -> io::Result<Arc<Source>> {
         let mut sources = self.sources.lock();
-        let source = sources.insert();
+        let source = sources.insert(watch);
         self.has_sources.store(!sources.is_empty(), Ordering::Relaxed);
         source
     }
@@ -153,25 +155,109 @@ impl Reactor {
 
 /// A source that the system watches, until this is dropped.
 pub(crate) struct Registration<S: MioSource> {
-    io: S,
+    /// `None` only on the way out.
+    io: Option<S>,
     source: Arc<Source>,
     shared: Arc<Shared>,
 }
 
+/// What the system is asked to report of a source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch {
+    pub(crate) interest: Interest,
+    /// What of the reports counts.
+    pub(super) noted: Ready,
+    /// What it is taken to be ready for until an operation finds otherwise.
+    pub(super) assumed: Ready,
+}
+
+impl Watch {
+    /// Everything about this much.
+    pub(crate) const fn of(interest: Interest) -> Watch {
+        Watch { interest, noted: Ready::ALL, assumed: Ready::EMPTY }
+    }
+
+    /// Both directions of a socket that carries messages. One that could not be delivered is an
+    /// error of the next operation, and passes. The system tells of it in words that would be the
+    /// end of a stream; here neither direction is ever closed for good.
+    pub(crate) const fn for_messages() -> Watch {
+        let noted = Ready::READABLE.with(Ready::WRITABLE).with(Ready::ERROR);
+        let interest = Interest::READABLE.add(Interest::WRITABLE);
+        Watch { interest, noted, assumed: Ready::WRITABLE }
+    }
+
+    /// Takes the source to be ready for this, without waiting for the first report: the first
+    /// operation is tried at once. For what is probably so.
+    pub(crate) const fn assuming(mut self, ready: Ready) -> Watch {
+        self.assumed = ready;
+        self
+    }
+}
+
+/// One try of an operation, made because the source was ready.
+pub(crate) struct Attempt<'a, S> {
+    pub(crate) io: &'a S,
+    source: &'a Source,
+    seen: Seen,
+}
+
+impl<S> Attempt<'_, S> {
+    /// Says that the operation moved less than it could have, so that the next would block.
+    ///
+    /// That spares the call that finds out. Where urgent data may have cut a read short, or the
+    /// system tells of readiness again only after an operation that did block, nothing follows.
+    pub(crate) fn fell_short(&self) {
+        if sys::SHORT_IS_ALL && !self.seen.all().is_urgent() {
+            self.source.clear(self.seen);
+        }
+    }
+}
+
 impl<S: MioSource> Registration<S> {
     /// Lets the system watch `io`.
-    pub(crate) fn new(mut io: S, shared: Arc<Shared>, interest: Interest) -> io::Result<Self> {
+    pub(crate) fn new(io: S, shared: Arc<Shared>, watch: Watch) -> io::Result<Self> {
+        Registration::try_new(io, shared, watch).map_err(|(_, error)| error)
+    }
+
+    /// Lets the system watch `io`, or gives it back.
+    pub(crate) fn try_new(
+        mut io: S,
+        shared: Arc<Shared>,
+        watch: Watch,
+    ) -> Result<Self, (S, io::Error)> {
         let reactor = &shared.driver.reactor;
-        let source = reactor.insert()?;
+        let source = match reactor.insert(watch) {
+            Ok(source) => source,
+            Err(error) => return Err((io, error)),
+        };
+        let interest = watch.interest.to_mio();
         if let Err(error) = reactor.registry.register(&mut io, source.token, interest) {
             drop(reactor.remove(source.token));
-            return Err(error);
+            return Err((io, error));
         }
-        Ok(Registration { io, source, shared })
+        Ok(Registration { io: Some(io), source, shared })
     }
 
     pub(crate) fn io(&self) -> &S {
-        &self.io
+        match &self.io {
+            Some(io) => io,
+            None => unreachable!("it is taken by value only"),
+        }
+    }
+
+    pub(crate) fn io_mut(&mut self) -> &mut S {
+        match &mut self.io {
+            Some(io) => io,
+            None => unreachable!("it is taken by value only"),
+        }
+    }
+
+    /// Lets the system forget the source, and returns it.
+    pub(crate) fn into_io(mut self) -> S {
+        match self.forget() {
+            Some(io) => io,
+            None => unreachable!("it is taken by value only"),
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -182,50 +268,121 @@ impl<S: MioSource> Registration<S> {
     pub(crate) fn poll_ready(
         &self,
         cx: &mut Context<'_>,
-        direction: Direction,
+        interest: Interest,
         waiter: Option<&mut Waiter>,
-    ) -> Poll<io::Result<Ready>> {
-        self.source
-            .poll_ready(cx, direction, waiter)
-            .map(|ready| if ready.is_shutdown() { Err(gone()) } else { Ok(ready) })
+    ) -> Poll<io::Result<Seen>> {
+        self.source.poll_ready(cx, interest, waiter).map(unless_gone)
     }
 
     /// Tries an operation each time the source is ready, until it does not block.
     ///
-    /// `run` is called around each try: it emits the pair of the resource.
+    /// `try_io` emits the pair of the resource around what it does.
     pub(crate) fn poll_io<R>(
         &self,
         cx: &mut Context<'_>,
-        direction: Direction,
+        interest: Interest,
         mut waiter: Option<&mut Waiter>,
-        mut try_io: impl FnMut(&S) -> io::Result<R>,
+        mut try_io: impl FnMut(&Attempt<'_, S>) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         loop {
-            let ready = match self.poll_ready(cx, direction, waiter.as_deref_mut()) {
-                Poll::Ready(ready) => ready?,
-                Poll::Pending => return Poll::Pending,
-            };
-            match try_io(&self.io) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.source.clear(ready);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return Poll::Ready(result),
+            let seen = ready!(self.poll_ready(cx, interest, waiter.as_deref_mut()))?;
+            let result = try_io(&Attempt { io: self.io(), source: &self.source, seen });
+            if let Some(result) = self.settle(seen, result) {
+                return Poll::Ready(result);
             }
         }
+    }
+
+    /// As [`poll_io`](Registration::poll_io), for an operation that changes the source's own data.
+    pub(crate) fn poll_io_mut<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        waiter: &mut Waiter,
+        mut try_io: impl FnMut(&mut S) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        loop {
+            let seen = ready!(self.poll_ready(cx, interest, Some(waiter)))?;
+            let result = try_io(self.io_mut());
+            if let Some(result) = self.settle(seen, result) {
+                return Poll::Ready(result);
+            }
+        }
+    }
+
+    /// Takes note of what an operation came to. `None`: it is to be tried again, when the source is
+    /// ready.
+    fn settle<R>(&self, seen: Seen, result: io::Result<R>) -> Option<io::Result<R>> {
+        match result.as_ref().map_err(io::Error::kind) {
+            Err(io::ErrorKind::WouldBlock) => {
+                self.source.clear(seen);
+                None
+            }
+            Err(io::ErrorKind::Interrupted) => None,
+            _ => Some(result),
+        }
+    }
+
+    /// Tries an operation once, if the source is ready; else it would block.
+    pub(crate) fn try_io<R>(
+        &self,
+        interest: Interest,
+        try_io: impl FnOnce(&Attempt<'_, S>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let seen = self.look(interest)?;
+        let result = try_io(&Attempt { io: self.io(), source: &self.source, seen });
+        self.settle_once(seen, result)
+    }
+
+    /// As [`try_io`](Registration::try_io), for an operation that changes the source's own data.
+    pub(crate) fn try_io_mut<R>(
+        &mut self,
+        interest: Interest,
+        try_io: impl FnOnce(&mut S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let seen = self.look(interest)?;
+        let result = try_io(self.io_mut());
+        self.settle_once(seen, result)
+    }
+
+    /// Says what the source is ready for; if for nothing of this, that an operation would block.
+    fn look(&self, interest: Interest) -> io::Result<Seen> {
+        self.source.look(interest).map_or(Err(io::ErrorKind::WouldBlock.into()), unless_gone)
+    }
+
+    fn settle_once<R>(&self, seen: Seen, result: io::Result<R>) -> io::Result<R> {
+        if matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            self.source.clear(seen);
+        }
+        result
+    }
+
+    /// Notes that the source is not ready for this any more.
+    pub(crate) fn clear(&self, seen: Seen, ready: Ready) {
+        self.source.clear_of(seen, ready);
     }
 
     /// Forgets a waiter.
     pub(crate) fn leave(&self, waiter: &mut Waiter) {
         self.source.leave(waiter);
     }
+
+    fn forget(&mut self) -> Option<S> {
+        let mut io = self.io.take()?;
+        let reactor = &self.shared.driver.reactor;
+        // The system forgets a socket that is closed; an error has no consequence.
+        let _ = reactor.registry.deregister(&mut io);
+        drop(reactor.remove(self.source.token));
+        Some(io)
+    }
+}
+
+fn unless_gone(seen: Seen) -> io::Result<Seen> {
+    if seen.is_shutdown() { Err(gone()) } else { Ok(seen) }
 }
 
 impl<S: MioSource> Drop for Registration<S> {
     fn drop(&mut self) {
-        let reactor = &self.shared.driver.reactor;
-        // The system forgets a socket that is closed; an error has no consequence.
-        let _ = reactor.registry.deregister(&mut self.io);
-        drop(reactor.remove(self.source.token));
+        drop(self.forget());
     }
 }

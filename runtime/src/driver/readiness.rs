@@ -9,50 +9,28 @@
 //! The word is Acquire and Release only to be prompt; what the system did is seen through system
 //! calls. No wake is lost because of the lock around the waiters: the driver notes the readiness
 //! and then takes the waiters under the lock; a waiter enters itself under the lock and then looks
-//! at the readiness again.
+//! at the readiness again. A loom model holds that, and that no edge is cleared away.
 
 use std::task::{Context, Poll, Waker};
 
+use crate::driver::reactor::Watch;
+use crate::io::{Interest, Ready};
 use crate::sync::{AtomicU32, Mutex, Ordering};
 use crate::task::waker::drop_foreign;
 
-/// The two things that a socket can be waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Read,
-    Write,
-}
+/// The runtime is gone: nothing will be reported any more. The bits below are those of [`Ready`].
+const SHUTDOWN: u32 = 1 << 6;
+const TICK_ONE: u32 = 1 << 7;
+/// Everything but the tick.
+const FLAGS: u32 = TICK_ONE - 1;
 
-const READABLE: u32 = 1;
-const WRITABLE: u32 = 1 << 1;
-const READ_CLOSED: u32 = 1 << 2;
-const WRITE_CLOSED: u32 = 1 << 3;
-const ERROR: u32 = 1 << 4;
-/// The runtime is gone: nothing will be reported any more.
-const SHUTDOWN: u32 = 1 << 5;
-const READY: u32 = TICK_ONE - 1;
-const TICK_ONE: u32 = 1 << 6;
-
-impl Direction {
-    fn mask(self) -> u32 {
-        let closed = match self {
-            Direction::Read => READABLE | READ_CLOSED,
-            Direction::Write => WRITABLE | WRITE_CLOSED,
-        };
-        closed | ERROR | SHUTDOWN
-    }
-
-    /// What an operation that would block disproves. What is closed stays closed.
-    fn clearable(self) -> u32 {
-        match self {
-            Direction::Read => READABLE,
-            Direction::Write => WRITABLE,
-        }
-    }
-}
+// The bits of `Ready` are all below.
+const _: () = assert!((Ready::ALL.bits() as u32) < SHUTDOWN);
 
 pub(crate) struct Source {
     word: AtomicU32,
+    /// What of the system's reports is noted.
+    noted: Ready,
     waiters: Mutex<Waiters>,
     /// Its name in the reactor.
     pub(super) token: mio::Token,
@@ -70,7 +48,7 @@ struct Waiters {
 
 struct Other {
     id: u64,
-    direction: Direction,
+    interest: Interest,
     waker: Waker,
 }
 
@@ -81,58 +59,86 @@ pub(crate) struct Waiter(Option<u64>);
 /// What a source was ready for when it was looked at.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
-pub(crate) struct Ready {
+pub(crate) struct Seen {
     word: u32,
-    direction: Direction,
+    /// What was asked about.
+    asked: Ready,
 }
 
-impl Ready {
+impl Seen {
     pub(crate) fn is_shutdown(self) -> bool {
         self.word & SHUTDOWN != 0
+    }
+
+    /// What it is ready for, of what was asked about.
+    pub(crate) fn ready(self) -> Ready {
+        self.all() & self.asked
+    }
+
+    /// Everything that it is ready for.
+    pub(crate) fn all(self) -> Ready {
+        Ready::from_bits(self.word)
+    }
+
+    /// The same, without this.
+    pub(crate) fn without(self, ready: Ready) -> Seen {
+        Seen { word: self.word, asked: self.asked - ready }
+    }
+
+    fn is_any(self) -> bool {
+        self.is_shutdown() || !self.ready().is_empty()
     }
 }
 
 impl Source {
-    pub(super) fn new(token: mio::Token) -> Source {
-        Source { word: AtomicU32::new(0), waiters: Mutex::default(), token }
+    pub(super) fn new(token: mio::Token, watch: Watch) -> Source {
+        let word = AtomicU32::new(u32::from(watch.assumed.bits()));
+        Source { word, noted: watch.noted, waiters: Mutex::default(), token }
     }
 
-    fn look(&self, direction: Direction) -> Option<Ready> {
+    /// Says what the source is ready for, if it is.
+    pub(super) fn look(&self, interest: Interest) -> Option<Seen> {
         let word = self.word.load(Ordering::Acquire);
-        (word & direction.mask() != 0).then_some(Ready { word, direction })
+        Some(Seen { word, asked: interest.mask() }).filter(|seen| seen.is_any())
     }
 
     /// Waits until the source is ready: for `waiter`, or as the one reader or writer.
     pub(crate) fn poll_ready(
         &self,
         cx: &mut Context<'_>,
-        direction: Direction,
+        interest: Interest,
         waiter: Option<&mut Waiter>,
-    ) -> Poll<Ready> {
-        if let Some(ready) = self.look(direction) {
-            return Poll::Ready(ready);
+    ) -> Poll<Seen> {
+        if let Some(seen) = self.look(interest) {
+            return Poll::Ready(seen);
         }
         // Cloned and dropped outside of the lock: it is foreign code.
         let waker = cx.waker().clone();
         let mut waiters = self.waiters.lock();
         let left = match waiter {
-            Some(waiter) => waiters.enter(waiter, direction, waker),
-            None => waiters.enter_one(direction, waker),
+            Some(waiter) => waiters.enter(waiter, interest, waker),
+            None => waiters.enter_one(interest, waker),
         };
         drop(waiters);
         drop_foreign(left);
-        match self.look(direction) {
-            Some(ready) => Poll::Ready(ready),
+        match self.look(interest) {
+            Some(seen) => Poll::Ready(seen),
             None => Poll::Pending,
         }
     }
 
-    /// Notes that an operation found nothing more to do.
-    pub(crate) fn clear(&self, seen: Ready) {
+    /// Notes that an operation found nothing more to do. What is closed stays closed.
+    pub(crate) fn clear(&self, seen: Seen) {
+        self.clear_of(seen, seen.asked);
+    }
+
+    /// Notes that the source is not ready for this any more. What is closed stays closed.
+    pub(crate) fn clear_of(&self, seen: Seen, ready: Ready) {
+        let cleared = u32::from((ready - Ready::CLOSED).bits());
         let mut now = seen.word;
         // A newer edge has another tick: then what was seen is no longer what is there.
         while now / TICK_ONE == seen.word / TICK_ONE {
-            let next = now & !seen.direction.clearable();
+            let next = now & !cleared;
             let swapped =
                 self.word.compare_exchange(now, next, Ordering::AcqRel, Ordering::Acquire);
             match swapped {
@@ -155,36 +161,29 @@ impl Source {
 
     /// Notes what the system reported, and takes those whom it concerns.
     pub(super) fn report(&self, event: &mio::event::Event, wakers: &mut Vec<Waker>) {
-        let flags = [
-            (event.is_readable(), READABLE),
-            (event.is_writable(), WRITABLE),
-            (event.is_read_closed(), READ_CLOSED),
-            (event.is_write_closed(), WRITE_CLOSED),
-            (event.is_error(), ERROR),
-        ];
-        let ready = flags.iter().filter(|(is_set, _)| *is_set).fold(0, |all, (_, flag)| all | flag);
-        self.note(ready, wakers);
+        self.note(u32::from((Ready::reported(event) & self.noted).bits()), wakers);
     }
 
     pub(super) fn shut_down(&self, wakers: &mut Vec<Waker>) {
         self.note(SHUTDOWN, wakers);
     }
 
-    fn note(&self, ready: u32, wakers: &mut Vec<Waker>) {
+    fn note(&self, flags: u32, wakers: &mut Vec<Waker>) {
         let add =
-            |word: u32| Some(((word & !READY).wrapping_add(TICK_ONE)) | (word & READY) | ready);
+            |word: u32| Some(((word & !FLAGS).wrapping_add(TICK_ONE)) | (word & FLAGS) | flags);
         // It always writes, so it cannot fail.
         let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, add);
+        let is_for = |interest: Interest| Seen { word: flags, asked: interest.mask() }.is_any();
         let mut waiters = self.waiters.lock();
-        if ready & Direction::Read.mask() != 0 {
+        if is_for(Interest::READABLE) {
             wakers.extend(waiters.reader.take());
         }
-        if ready & Direction::Write.mask() != 0 {
+        if is_for(Interest::WRITABLE) {
             wakers.extend(waiters.writer.take());
         }
         let mut place = 0;
         while place < waiters.others.len() {
-            if ready & waiters.others[place].direction.mask() != 0 {
+            if is_for(waiters.others[place].interest) {
                 wakers.push(waiters.others.swap_remove(place).waker);
             } else {
                 place += 1;
@@ -195,23 +194,83 @@ impl Source {
 
 /// Both return the waker that is of no use any more.
 impl Waiters {
-    fn enter_one(&mut self, direction: Direction, waker: Waker) -> Option<Waker> {
-        let place = match direction {
-            Direction::Read => &mut self.reader,
-            Direction::Write => &mut self.writer,
-        };
+    /// The one writer waits for nothing but to write; everybody else counts as the one reader.
+    fn enter_one(&mut self, interest: Interest, waker: Waker) -> Option<Waker> {
+        let place =
+            if interest == Interest::WRITABLE { &mut self.writer } else { &mut self.reader };
         place.replace(waker)
     }
 
-    fn enter(&mut self, waiter: &mut Waiter, direction: Direction, waker: Waker) -> Option<Waker> {
+    fn enter(&mut self, waiter: &mut Waiter, interest: Interest, waker: Waker) -> Option<Waker> {
         let known = waiter.0.and_then(|id| self.others.iter_mut().find(|other| other.id == id));
         if let Some(other) = known {
             return Some(std::mem::replace(&mut other.waker, waker));
         }
         let id = self.next_id;
         self.next_id += 1;
-        self.others.push(Other { id, direction, waker });
+        self.others.push(Other { id, interest, waker });
         waiter.0 = Some(id);
         None
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::{Source, Waiter};
+    use crate::driver::reactor::Watch;
+    use crate::io::{Interest, Ready};
+    use crate::sync::{AtomicBool, Ordering};
+    use loom::thread;
+    use std::sync::Arc;
+    use std::task::{Context, Poll, Wake, Waker};
+
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Something comes while a reader finds that nothing is there, clears, and begins to wait.
+    fn check(mut waiter: Option<Waiter>) {
+        let watch = Watch::of(Interest::READABLE).assuming(Ready::READABLE);
+        let source = Arc::new(Source::new(mio::Token(0), watch));
+        let has_come = Arc::new(AtomicBool::new(false));
+        let driver = thread::spawn({
+            let (source, has_come) = (source.clone(), has_come.clone());
+            move || {
+                has_come.store(true, Ordering::Release);
+                let mut wakers = Vec::new();
+                source.note(u32::from(Ready::READABLE.bits()), &mut wakers);
+                wakers.into_iter().for_each(Waker::wake);
+            }
+        });
+        let woken = Arc::new(Woken(AtomicBool::new(false)));
+        let waker = Waker::from(woken.clone());
+        let mut cx = Context::from_waker(&waker);
+        let must_wait = loop {
+            match source.poll_ready(&mut cx, Interest::READABLE, waiter.as_mut()) {
+                Poll::Ready(_) if has_come.load(Ordering::Acquire) => break false,
+                Poll::Ready(seen) => source.clear(seen),
+                Poll::Pending => break true,
+            }
+        };
+        driver.join().expect("the driver has told");
+        assert!(!must_wait || woken.0.load(Ordering::SeqCst), "nobody wakes the reader");
+        assert!(source.look(Interest::READABLE).is_some(), "the edge is lost");
+        if let Some(waiter) = &mut waiter {
+            source.leave(waiter);
+        }
+    }
+
+    #[test]
+    fn no_edge_is_lost_to_the_one_reader() {
+        loom::model(|| check(None));
+    }
+
+    #[test]
+    fn no_edge_is_lost_to_one_of_many() {
+        loom::model(|| check(Some(Waiter::default())));
     }
 }

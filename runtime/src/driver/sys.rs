@@ -5,8 +5,14 @@
 //! `IS_ALARM_PRECISE`: whether the alarm ends the driver's sleep by itself. Where it does not,
 //! the sleep has to be given the time, which mio rounds up to whole milliseconds, and has to be
 //! ended when a sooner deadline comes.
+//!
+//! And what the system says of streams of bytes: `STREAM_INTEREST`, what they are watched for, and
+//! `SHORT_IS_ALL`: whether a read that fills less than the room it was given, or a write that takes
+//! less than what it was given, has found the end, so that the next edge will be reported. On Linux
+//! that is promised, but for reads that end at urgent data; so that is watched for, too.
 
-pub(super) use imp::{Alarm, IS_ALARM_PRECISE};
+pub(crate) use imp::STREAM_INTEREST;
+pub(super) use imp::{Alarm, IS_ALARM_PRECISE, SHORT_IS_ALL};
 
 #[cfg(target_os = "linux")]
 mod imp {
@@ -14,15 +20,19 @@ mod imp {
     use std::os::fd::{AsRawFd, OwnedFd};
     use std::time::Duration;
 
+    use mio::Registry;
     use mio::unix::SourceFd;
-    use mio::{Interest, Registry};
     use rustix::time::{
         Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
         timerfd_settime,
     };
 
     use crate::driver::reactor::ALARM;
+    use crate::io::Interest;
 
+    pub(crate) const STREAM_INTEREST: Interest =
+        Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+    pub(crate) const SHORT_IS_ALL: bool = true;
     pub(crate) const IS_ALARM_PRECISE: bool = true;
 
     /// A timerfd. It is registered edge-triggered, and each expiry is an edge, so it needs no
@@ -37,7 +47,7 @@ mod imp {
         pub(crate) fn new(registry: &Registry) -> io::Result<Alarm> {
             let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
             let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-            registry.register(&mut SourceFd(&fd.as_raw_fd()), ALARM, Interest::READABLE)?;
+            registry.register(&mut SourceFd(&fd.as_raw_fd()), ALARM, mio::Interest::READABLE)?;
             Ok(Alarm { fd, is_set: false })
         }
 
@@ -68,6 +78,10 @@ mod imp {
 
     use mio::Registry;
 
+    use crate::io::Interest;
+
+    pub(crate) const STREAM_INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
+    pub(crate) const SHORT_IS_ALL: bool = false;
     pub(crate) const IS_ALARM_PRECISE: bool = false;
 
     pub(crate) struct Alarm;

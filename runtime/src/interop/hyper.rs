@@ -1,23 +1,17 @@
 //! Implements hyper's executor, timer and I/O traits, so that hyper's servers and clients run here
 //! with every task visible.
-//!
-//! # Invariants
-//! I1. `TcpStream::poll_read_slice` says how many bytes at the beginning of the slice it has
-//!     written: never more than the slice has.
-
-#![allow(unsafe_code, reason = "island: hyper lets a cursor advance only by an unsafe call")]
 
 use std::future::Future;
 use std::io;
-use std::net::Shutdown;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::rt;
 
 use crate::handle::Handle;
-use crate::net::TcpStream;
+use crate::interop::{reading_sides, writing_sides};
+use crate::net::side::{ReadSide, WriteSide};
 use crate::time::{self, Sleep};
 
 /// Spawns hyper's background tasks on a runtime, or on the current one.
@@ -102,47 +96,57 @@ impl rt::Timer for ForebearTimer {
 
 impl rt::Sleep for Sleep {}
 
-impl rt::Read for TcpStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut buffer: rt::ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        // Zeroed at most once per buffer: the cursor remembers.
-        let read = ready!(self.poll_read_slice(cx, buffer.initialize_unfilled()))?;
-        // SAFETY: by I1 so many bytes are within the buffer; and all of it is initialized.
-        unsafe { buffer.advance(read) };
-        Poll::Ready(Ok(()))
-    }
+macro_rules! read {
+    ($($generics:ident)? => $side:ty) => {
+        impl<$($generics: crate::net::stream::Stream)?> rt::Read for $side {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                mut buffer: rt::ReadBufCursor<'_>,
+            ) -> Poll<io::Result<()>> {
+                self.reader().poll_read_room(cx, &mut buffer)
+            }
+        }
+    };
 }
 
-impl rt::Write for TcpStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_slice(cx, data)
-    }
+macro_rules! write {
+    ($($generics:ident)? => $side:ty) => {
+        impl<$($generics: crate::net::stream::Stream)?> rt::Write for $side {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                data: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                self.writer().poll_write(cx, data)
+            }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // What is written is with the system at once.
-        Poll::Ready(Ok(()))
-    }
+            fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                // What is written is with the system at once.
+                Poll::Ready(Ok(()))
+            }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.shutdown_std(Shutdown::Write))
-    }
+            fn poll_shutdown(
+                self: Pin<&mut Self>,
+                _cx: &mut Context<'_>,
+            ) -> Poll<io::Result<()>> {
+                Poll::Ready(self.get_mut().close())
+            }
 
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
+            fn is_write_vectored(&self) -> bool {
+                true
+            }
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_slices(cx, data)
-    }
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                data: &[io::IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                self.writer().poll_write_vectored(cx, data)
+            }
+        }
+    };
 }
+
+reading_sides!(read);
+writing_sides!(write);

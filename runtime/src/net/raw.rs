@@ -1,0 +1,95 @@
+//! Knows how a platform numbers its sockets.
+//!
+//! Each side must provide `numbered`, which implements the platform's traits for a socket; whether
+//! a socket of std's is in blocking mode, where that can be told; and which error says that a
+//! connection is under way.
+
+use std::io;
+
+use socket2::SockRef;
+
+pub(super) use imp::{is_under_way, numbered};
+
+/// Refuses a socket whose operations would hold up a worker.
+pub(super) fn require_nonblocking<'a, S>(socket: &'a S) -> io::Result<()>
+where
+    SockRef<'a>: From<&'a S>,
+{
+    if imp::is_blocking(&SockRef::from(socket))? {
+        let cure = "the socket is in blocking mode: call `set_nonblocking(true)` before";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, cure));
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+mod imp {
+    use std::io;
+
+    use socket2::SockRef;
+
+    pub(crate) fn is_blocking(socket: &SockRef<'_>) -> io::Result<bool> {
+        socket.nonblocking().map(|is_nonblocking| !is_nonblocking)
+    }
+
+    pub(crate) fn is_under_way(error: &io::Error) -> bool {
+        error.raw_os_error() == Some(libc::EINPROGRESS)
+    }
+
+    /// `numbered!(Type, value => source)`: where the source of a value of the type is.
+    macro_rules! numbered {
+        ($type:ty, $value:ident => $source:expr) => {
+            impl std::os::fd::AsRawFd for $type {
+                fn as_raw_fd(&self) -> std::os::fd::RawFd {
+                    let $value = self;
+                    std::os::fd::AsRawFd::as_raw_fd($source)
+                }
+            }
+
+            impl std::os::fd::AsFd for $type {
+                fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                    let $value = self;
+                    std::os::fd::AsFd::as_fd($source)
+                }
+            }
+        };
+    }
+
+    pub(crate) use numbered;
+}
+
+#[cfg(windows)]
+mod imp {
+    use std::io;
+
+    use socket2::SockRef;
+
+    /// The system does not say.
+    pub(crate) fn is_blocking(_socket: &SockRef<'_>) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    pub(crate) fn is_under_way(error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::WouldBlock
+    }
+
+    macro_rules! numbered {
+        ($type:ty, $value:ident => $source:expr) => {
+            impl std::os::windows::io::AsRawSocket for $type {
+                fn as_raw_socket(&self) -> std::os::windows::io::RawSocket {
+                    let $value = self;
+                    std::os::windows::io::AsRawSocket::as_raw_socket($source)
+                }
+            }
+
+            impl std::os::windows::io::AsSocket for $type {
+                fn as_socket(&self) -> std::os::windows::io::BorrowedSocket<'_> {
+                    let $value = self;
+                    std::os::windows::io::AsSocket::as_socket($source)
+                }
+            }
+        };
+    }
+
+    pub(crate) use numbered;
+}
