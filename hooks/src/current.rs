@@ -129,7 +129,7 @@ pub(crate) trait MadeHere: Sized {
 #[inline(always)]
 pub(crate) fn make_here<M: MadeHere>(made: M) -> M::Made {
     let top = TOP.with(Cell::get);
-    // SAFETY: as in `with_top`.
+    // SAFETY: as in `with_top`, by I1.
     let top = unsafe { top.as_ref() };
     // Held until it is made, which may drop the guard.
     let entered;
@@ -159,7 +159,8 @@ pub(crate) fn is_running(record: &Record) -> bool {
 
 #[inline]
 fn has_entered(cell: &Cell<Option<Rc<EnteredFrame>>>) -> bool {
-    // SAFETY: the cell is this thread's own, and nothing that could change it runs meanwhile.
+    // SAFETY: by I1 and I2 the cell is this thread's own, and nothing that could change it runs
+    // meanwhile.
     unsafe { &*cell.as_ptr() }.is_some()
 }
 

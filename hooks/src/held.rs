@@ -122,7 +122,7 @@ mod model {
                 let held = held.clone();
                 thread::spawn(move || held.0.look(&held.1))
             });
-            // SAFETY: nobody calls `get` here.
+            // SAFETY: nobody calls `get` here (H3).
             let taken = unsafe { held.0.end(&held.1) };
             drop(taken);
             for looking in looking {

@@ -23,7 +23,7 @@ impl Life {
     pub unsafe fn end_in_place(&self, reason: Reason) {
         self.conclude(reason);
         let record = &self.record;
-        // SAFETY: the caller says that nobody else reads the frame, but who looks by a sighting.
+        // SAFETY: the caller promises H3 of the frame: who looks by a sighting asks the word.
         if let Some(frame) = unsafe { record.frame.end(&record.lookers) } {
             fault::drop_quietly(frame);
         }

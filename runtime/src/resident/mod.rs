@@ -10,6 +10,8 @@
 //!     gives up the last; one is the resident's own, until it is complete.
 //! R3. A [`Lodged`] exists once per resident that has one, which is not complete: so the resident is
 //!     there. Only through it is its life run and ended.
+//! R4. A block is as large as the class says for which it was allocated, and aligned for it; what is
+//!     written there is what the class was made for.
 
 #![allow(unsafe_code, reason = "island: lives that others can see")]
 
@@ -74,7 +76,7 @@ impl Body {
 /// - The block is large enough, and the caller's alone but for the state.
 #[inline(always)]
 pub(crate) unsafe fn write(block: NonNull<u8>, body: Body) {
-    // SAFETY: the block is large enough.
+    // SAFETY: by R4 the block is large enough.
     let place = unsafe { block.byte_add(offset_of!(Resident, body)) };
     // SAFETY: by R1 there is nothing but the state, and the caller says that it is alone.
     unsafe { place.cast::<Body>().write(body) };
@@ -88,11 +90,11 @@ pub(crate) unsafe fn write(block: NonNull<u8>, body: Body) {
 pub(crate) unsafe fn free(resident: NonNull<Resident>) {
     // SAFETY: by R2 nobody else gives the block back.
     let slot = unsafe { resident.as_ref() }.body.slot;
-    // SAFETY: as before.
+    // SAFETY: as before (R2).
     let life = unsafe { &raw mut (*resident.as_ptr()).body.life };
-    // SAFETY: nobody else has a pointer to it, and it is not used any more.
+    // SAFETY: by R2 nobody else has a pointer to it, and it is not used any more.
     unsafe { ptr::drop_in_place(life) };
-    // SAFETY: it is the block that the resident was given.
+    // SAFETY: it is the block that the resident was given (R4), and by R2 nobody's any more.
     unsafe { memory::free(resident.cast(), slot) };
 }
 
@@ -182,7 +184,7 @@ pub(crate) struct Lodged(NonNull<Resident>);
 // SAFETY: by R3 the owner is alone with the resident, but for who looks, and a life may change
 // threads.
 unsafe impl Send for Lodged {}
-// SAFETY: a shared reference gives a shared reference to the life only, which is thread-safe.
+// SAFETY: a shared reference gives one to the life only (R3), which is thread-safe.
 unsafe impl Sync for Lodged {}
 
 impl Lodged {
@@ -196,7 +198,7 @@ impl Lodged {
             }
         };
         let (block, slot) = memory::allocate(class);
-        // SAFETY: the block was just allocated for a resident.
+        // SAFETY: the block was just allocated for a resident (R4).
         unsafe { write(block, Body::new(birth, born, slot, sort)) };
         let lodged = Lodged(block.cast());
         lodged.life().born_in_sight();
@@ -229,7 +231,7 @@ impl Lodged {
         mem::forget(self);
         // SAFETY: by R2 it is there, because its own reference is.
         if unsafe { resident.as_ref() }.state.unsettle() {
-            // SAFETY: it was the last reference.
+            // SAFETY: it was the last reference (R2).
             unsafe { free(resident) };
         }
     }

@@ -118,7 +118,7 @@ unsafe impl Sync for TaskRef {}
 #[must_use]
 pub(crate) struct Runnable(NonNull<Header>);
 
-// SAFETY: as `TaskRef`.
+// SAFETY: as `TaskRef`, by I3 to I5.
 unsafe impl Send for Runnable {}
 
 const fn class_of<F: Future>() -> Option<Class> {
@@ -156,10 +156,10 @@ fn allocate_here<F: Future>(
     let (block, slot) = memory::allocate(vtable.class);
     // SAFETY: the block was just allocated for a cell, which by I1 begins with a resident.
     unsafe { resident::write(block, Body::new(birth, born, slot, sort)) };
-    // SAFETY: the block is large enough.
+    // SAFETY: the block was allocated for a cell (I1), and is large enough.
     let place_of_more = unsafe { block.byte_add(offset_of!(Header, more)) };
     let more = More { vtable, join_waker: AtomicPtr::new(ptr::null_mut()) };
-    // SAFETY: it is aligned as a header is, and nobody else's.
+    // SAFETY: it is aligned as a header is (I1), and nobody else's.
     unsafe { place_of_more.cast::<More>().write(more) };
     // SAFETY: as before; by I1 it is a pointer to a header.
     unsafe { stage_of::<F>(block.cast()).write(Stage { future: ManuallyDrop::new(future) }) };

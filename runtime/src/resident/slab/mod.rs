@@ -20,6 +20,9 @@
 //!     it gets an owner for longer than that, or its memory goes.
 //! P5. A page is in [`PAGES`] from before its first block is handed out until its memory goes,
 //!     which does not happen while it is pinned there.
+//! P6. The memory of a page is aligned as `layout` says, and large enough for its head and `capacity`
+//!     blocks behind it. The slot of a block says how far it is from the head. Nobody ever has a
+//!     mutable reference to a head.
 
 #![allow(unsafe_code, reason = "island: where residents lie")]
 
@@ -175,7 +178,7 @@ impl Page {
             before: Cell::new(None),
             behind: Cell::new(None),
         };
-        // SAFETY: the memory is nobody else's, large enough for a head, and aligned for one.
+        // SAFETY: the memory is nobody else's yet, and by P6 a head fits.
         unsafe { place.write(head) };
         let known = Known { page: Page(place), pins: 0, is_ended: false };
         PAGES.lock().insert(place.addr().get(), known);
@@ -189,32 +192,32 @@ impl Page {
 
     fn from_system(bytes: usize) -> Page {
         let layout = Page::layout(bytes);
-        // SAFETY: no page is empty.
+        // SAFETY: by P6 no page is empty.
         let memory = unsafe { alloc(layout) };
         Page(NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout)).cast())
     }
 
     fn to_system(self, bytes: usize) {
-        // SAFETY: it came from `from_system`, and the caller has all of it.
+        // SAFETY: it came from `from_system` with this layout (P6), and the caller has all of it.
         unsafe { dealloc(self.0.as_ptr().cast(), Page::layout(bytes)) };
     }
 
     /// Finds the page of a block.
     #[inline]
     fn of(block: NonNull<u8>, slot: Slot) -> Page {
-        // SAFETY: the block lies so far behind the beginning of its page.
+        // SAFETY: by P6 the block lies so far behind the beginning of its page.
         Page(unsafe { block.byte_sub(slot.bytes()) }.cast())
     }
 
     #[inline]
     fn head(&self) -> &Head {
-        // SAFETY: the holder knows that the page is there, and nobody has its head mutably.
+        // SAFETY: the holder knows that the page is there, and by P6 nobody has its head mutably.
         unsafe { self.0.as_ref() }
     }
 
     #[inline]
     fn block(self, slot: Slot) -> NonNull<u8> {
-        // SAFETY: there is a block of this page.
+        // SAFETY: there is a block of this page (P6).
         unsafe { self.0.cast::<u8>().byte_add(slot.bytes()) }
     }
 
@@ -347,7 +350,7 @@ impl Page {
 /// Returns where a block says which one is behind it in a chain.
 #[inline]
 fn link_of(block: NonNull<u8>) -> NonNull<u16> {
-    // SAFETY: it is within the block, which is larger than a state.
+    // SAFETY: by P6 it is within the block, which is larger than a state.
     unsafe { block.byte_add(size_of::<State>()) }.cast()
 }
 
