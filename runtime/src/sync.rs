@@ -6,9 +6,12 @@
 //! done), `MutexGuard` and `Condvar`. Statics stay on std: loom's atomics cannot be made in a constant.
 
 pub(crate) use imp::{
-    AtomicBool, AtomicIsize, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Condvar,
-    Mutex, MutexGuard, Ordering, fence,
+    AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Condvar, Mutex,
+    MutexGuard, Ordering, fence,
 };
+// What the slab alone needs, which is not modelled as a whole.
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic::AtomicU16;
 
 #[cfg(not(loom))]
 mod imp {
@@ -17,8 +20,7 @@ mod imp {
 
     pub(crate) use std::sync::MutexGuard;
     pub(crate) use std::sync::atomic::{
-        AtomicBool, AtomicIsize, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
-        fence,
+        AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
 
     #[derive(Default)]
@@ -82,8 +84,7 @@ mod imp {
 
     pub(crate) use loom::sync::MutexGuard;
     pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicIsize, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
-        fence,
+        AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
 
     #[derive(Default)]
