@@ -24,7 +24,7 @@
 
 pub use forebear_hooks as hooks; // ids, events, hooks: the floor below
 
-mod sync; // real atomics, or modelled ones
+mod primitive; // real atomics, or modelled ones
 mod config; // every knob
 mod spawn; // a future becomes a task
 mod resident; // where it lies, and is found

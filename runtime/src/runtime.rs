@@ -16,10 +16,10 @@ use crate::enter;
 use crate::hooks::life::{Birth, Life};
 use crate::hooks::{Kind, Outcome, RuntimeId};
 use crate::park::Parker;
+use crate::primitive::{AtomicBool, Mutex, Ordering};
 use crate::resident::memory;
 use crate::scheduler::monitor::Monitor;
 use crate::scheduler::{self, Shared, Worker};
-use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::task::{JoinHandle, cell};
 
 pub use crate::builder::Builder;
@@ -498,7 +498,7 @@ impl Drop for Borrowed<'_> {
 #[cfg(all(test, loom))]
 mod model {
     use super::RootWaker;
-    use crate::sync::{AtomicUsize, Ordering};
+    use crate::primitive::{AtomicUsize, Ordering};
     use loom::thread;
     use std::sync::Arc;
     use std::task::Wake;

@@ -22,7 +22,7 @@ use std::io;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::primitive::{AtomicU64, Ordering};
 use crate::task::waker::wake_foreign;
 use reactor::Reactor;
 use timers::Timers;

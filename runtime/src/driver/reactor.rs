@@ -10,8 +10,8 @@ use mio::{Registry, Token};
 use crate::driver::readiness::{Seen, Source, Waiter};
 use crate::driver::sys;
 use crate::io::{Interest, Ready};
+use crate::primitive::{AtomicBool, Mutex, Ordering};
 use crate::scheduler::Shared;
-use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::task::waker::wake_foreign;
 
 /// The driver was woken by a thread.

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::driver::reactor::Watch;
 use crate::io::{Interest, Ready};
-use crate::sync::{AtomicU32, Mutex, Ordering};
+use crate::primitive::{AtomicU32, Mutex, Ordering};
 use crate::task::waker::drop_foreign;
 
 /// The runtime is gone: nothing will be reported any more. The bits below are those of [`Ready`].
@@ -219,7 +219,7 @@ mod model {
     use super::{Source, Waiter};
     use crate::driver::reactor::Watch;
     use crate::io::{Interest, Ready};
-    use crate::sync::{AtomicBool, Ordering};
+    use crate::primitive::{AtomicBool, Ordering};
     use loom::thread;
     use std::sync::Arc;
     use std::task::{Context, Poll, Wake, Waker};

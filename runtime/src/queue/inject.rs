@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::primitive::{AtomicUsize, Mutex, Ordering};
 use crate::task::cell::Runnable;
 
 pub(crate) struct Inject {
@@ -189,8 +189,8 @@ mod model {
     use super::Inject;
     use crate::hooks::life::Birth;
     use crate::hooks::{Kind, RuntimeId};
+    use crate::primitive::Mutex;
     use crate::resident::Sort;
-    use crate::sync::Mutex;
     use crate::task::cell::{self, Runnable};
     use crate::task::poll;
     use loom::sync::Arc;

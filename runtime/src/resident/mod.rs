@@ -26,7 +26,7 @@ use std::ptr::{self, NonNull};
 use crate::hooks::ledger::Sighting;
 use crate::hooks::life::{Birth, Life};
 use crate::hooks::{Coarse, CoarseTick, LiveState, Reason};
-use crate::sync::{AtomicBool, Ordering};
+use crate::primitive::{AtomicBool, Ordering};
 use crate::task::state::State;
 use memory::{Class, Slot};
 

@@ -21,10 +21,10 @@ use crate::driver::{self, Driver};
 use crate::enter;
 use crate::hooks::{CoarseTick, RuntimeId, ledger};
 use crate::park::{Found, Parker};
+use crate::primitive::{AtomicU64, Mutex, Ordering};
 use crate::queue::inject::Inject;
 use crate::queue::local::{self, Local};
 use crate::resident;
-use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::task::cell::{self, Runnable};
 use crate::task::poll;
 

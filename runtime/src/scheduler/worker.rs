@@ -14,11 +14,11 @@ use crate::driver::Turn;
 use crate::enter;
 use crate::hooks::RuntimeId;
 use crate::hooks::life;
+use crate::primitive::Ordering;
 use crate::queue::inject;
 use crate::queue::local::{Local, Pushed};
 use crate::scheduler::idle::Searching;
 use crate::scheduler::{Remote, Shared};
-use crate::sync::Ordering;
 use crate::task::cell::Runnable;
 use crate::task::poll;
 

@@ -41,9 +41,9 @@ use std::task::{Context, Poll, Waker};
 use crate::hooks::ledger::Entrance;
 use crate::hooks::life::{Birth, Life, Running};
 use crate::hooks::{AsyncId, CoarseTick, Outcome, Probe, Reason, RuntimeId};
+use crate::primitive::{AtomicPtr, Ordering};
 use crate::resident::memory::{self, Class};
 use crate::resident::{self, Body, Resident, Sort};
-use crate::sync::{AtomicPtr, Ordering};
 use crate::task::error::JoinError;
 use crate::task::state::{DropJoin, Finish, Rest, Snapshot, Start, State, Wake, WakeByValue};
 use crate::task::waker::{Borrowed, ThinWaker};
@@ -674,7 +674,7 @@ mod tests {
     use super::{JoinRef, Joined, Runnable, Sort, allocate, each_of};
     use crate::hooks::life::Birth;
     use crate::hooks::{Kind, RuntimeId};
-    use crate::sync::Mutex;
+    use crate::primitive::Mutex;
     use crate::task::poll;
     use std::future::{Future, pending, poll_fn};
     use std::sync::Arc;
@@ -819,7 +819,7 @@ mod model {
     use super::{JoinRef, Joined, Runnable, Sort, allocate};
     use crate::hooks::life::Birth;
     use crate::hooks::{Kind, RuntimeId};
-    use crate::sync::{AtomicUsize, Ordering::Relaxed};
+    use crate::primitive::{AtomicUsize, Ordering::Relaxed};
     use crate::task::poll;
     use loom::cell::UnsafeCell;
     use loom::thread;

@@ -35,7 +35,7 @@ use std::mem::offset_of;
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
 
-use crate::sync::{AtomicU16, AtomicU32, Mutex, MutexGuard, Ordering};
+use crate::primitive::{AtomicU16, AtomicU32, Mutex, MutexGuard, Ordering};
 use crate::task::state::State;
 use word::{Chain, Owner, Push, Word};
 

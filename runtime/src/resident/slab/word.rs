@@ -27,7 +27,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::primitive::{AtomicU64, Ordering};
 
 /// Names a thread that owns pages. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
