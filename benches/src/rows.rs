@@ -56,7 +56,10 @@ impl Row {
             Row::Bare => Box::new(Forebear::start(bare(workers), None)),
             Row::Default => Box::new(Forebear::start(builder(workers), Some(REQUEST))),
             Row::Hooked => {
-                let hooked = (0..HOOKS).fold(bare(workers), |b, _| b.hook(create_hook(Empty)));
+                let mut hooked = bare(workers);
+                for _ in 0..HOOKS {
+                    hooked.hook(create_hook(Empty));
+                }
                 Box::new(Forebear::start(hooked, None))
             }
             Row::Tokio => Box::new(Tokio::start(workers)),
@@ -74,11 +77,15 @@ struct Empty;
 impl AsyncHook for Empty {}
 
 fn builder(workers: usize) -> forebear::runtime::Builder {
-    forebear::runtime::Builder::new_multi_thread().worker_threads(workers)
+    let mut builder = forebear::runtime::Builder::new_multi_thread();
+    builder.worker_threads(workers);
+    builder
 }
 
 fn bare(workers: usize) -> forebear::runtime::Builder {
-    builder(workers).lineage(Lineage::Off)
+    let mut builder = builder(workers);
+    builder.lineage(Lineage::Off);
+    builder
 }
 
 /// The context value that the default row sets, and what it is.
@@ -92,7 +99,7 @@ struct Forebear {
 }
 
 impl Forebear {
-    fn start(builder: forebear::runtime::Builder, request_id: Option<u64>) -> Forebear {
+    fn start(mut builder: forebear::runtime::Builder, request_id: Option<u64>) -> Forebear {
         let runtime = builder.build().expect("the system has threads for a bench");
         Forebear { runtime, request_id }
     }

@@ -21,9 +21,9 @@ use crate::config::Config;
 use crate::enter;
 use crate::handle::Handle;
 use crate::hooks::life;
+use crate::primitive::{Condvar, Mutex, MutexGuard};
 use crate::runtime::Kept;
 use crate::scheduler::Shared;
-use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::task::cell::TaskRef;
 use crate::task::poll;
 

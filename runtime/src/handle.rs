@@ -6,6 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::config::Flavor;
 use crate::enter;
 use crate::hooks::RuntimeId;
 use crate::metrics::RuntimeMetrics;
@@ -18,6 +19,16 @@ use crate::task::JoinHandle;
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
+}
+
+/// What runs the tasks of a runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RuntimeFlavor {
+    /// The thread that is in `block_on`.
+    CurrentThread,
+    /// Threads of the runtime's own.
+    MultiThread,
 }
 
 /// There is no runtime here.
@@ -98,6 +109,29 @@ impl Handle {
         self.shared.id()
     }
 
+    /// Returns the name that the builder was given.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.shared.config.name.as_deref()
+    }
+
+    /// Says what runs the tasks.
+    ///
+    /// ```
+    /// use forebear::runtime::{Builder, RuntimeFlavor};
+    ///
+    /// let runtime = Builder::new_current_thread().build()?;
+    /// assert_eq!(runtime.handle().runtime_flavor(), RuntimeFlavor::CurrentThread);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn runtime_flavor(&self) -> RuntimeFlavor {
+        match self.shared.config.flavor {
+            Flavor::CurrentThread => RuntimeFlavor::CurrentThread,
+            Flavor::MultiThread => RuntimeFlavor::MultiThread,
+        }
+    }
+
     /// Spawns a task: see [`spawn`](crate::spawn()).
     ///
     /// If the runtime has ended, the task is cancelled at once.
@@ -155,6 +189,9 @@ impl RefUnwindSafe for Handle {}
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("Handle")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .finish_non_exhaustive()
     }
 }

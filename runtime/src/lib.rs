@@ -24,7 +24,7 @@
 
 pub use forebear_hooks as hooks; // ids, events, hooks: the floor below
 
-mod sync; // real atomics, or modelled ones
+mod primitive; // real atomics and locks, or modelled ones
 mod config; // every knob
 mod spawn; // a future becomes a task
 pub mod task; // what a task is
@@ -43,12 +43,25 @@ pub mod time; // sleeps, deadlines, ticks
 pub mod net; // sockets
 #[cfg(all(unix, feature = "signal"))]
 pub mod signal; // signals of the operating system
+#[cfg(feature = "tokio-io")]
+pub mod io; // readers and writers
 pub mod interop; // other people's traits
 mod facade; // the context layer, joined
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod entry; // what `#[main]` and `#[test]` call
 
 #[cfg(feature = "context")]
 pub use facade::{
     AsyncLocal, Flow, FlowBuilder, Inherit, Lineage, LocalGuard, NotInContext, OwnedAsyncLocal,
     Scope, Snapshot, fields, flow, flow_id, inspect, testing, tracker,
 };
+#[cfg(feature = "macros")]
+pub use forebear_macros::{main, test};
 pub use spawn::{spawn, spawn_root};
+#[cfg(feature = "tokio-io")]
+pub use tokio::pin;
+#[cfg(feature = "sync")]
+pub use tokio::sync;
+#[cfg(feature = "macros")]
+pub use tokio::{join, select, try_join};

@@ -24,7 +24,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::sync::{AtomicU32, Condvar, Mutex, Ordering};
+use crate::primitive::{AtomicU32, Condvar, Mutex, Ordering};
 
 const EMPTY: u32 = 0;
 const TOKEN: u32 = 1;
@@ -142,7 +142,7 @@ impl Parker {
 #[cfg(all(test, loom))]
 mod model {
     use super::{Found, Parker};
-    use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering};
+    use crate::primitive::{AtomicUsize, Condvar, Mutex, Ordering};
     use loom::sync::Arc;
     use loom::thread;
 

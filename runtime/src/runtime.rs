@@ -17,13 +17,14 @@ use crate::enter;
 use crate::hooks::life::{Birth, Life};
 use crate::hooks::{Kind, Outcome, RuntimeId};
 use crate::park::Parker;
+use crate::primitive::{AtomicBool, Mutex, Ordering};
 use crate::scheduler::monitor::Monitor;
 use crate::scheduler::{self, Shared, Worker};
-use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::task::{JoinHandle, cell};
 
 pub use crate::builder::Builder;
-pub use crate::handle::{EnterGuard, Handle, TryCurrentError};
+pub use crate::handle::{EnterGuard, Handle, RuntimeFlavor, TryCurrentError};
+pub use crate::hooks::RuntimeId as Id;
 pub use crate::metrics::RuntimeMetrics;
 pub use crate::task::UnhandledPanic;
 
@@ -495,7 +496,7 @@ impl Drop for Borrowed<'_> {
 #[cfg(all(test, loom))]
 mod model {
     use super::RootWaker;
-    use crate::sync::{AtomicUsize, Ordering};
+    use crate::primitive::{AtomicUsize, Ordering};
     use loom::thread;
     use std::sync::Arc;
     use std::task::Wake;

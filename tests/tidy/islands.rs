@@ -13,7 +13,7 @@ const ISLANDS: [&str; 4] = [
 ];
 
 /// The files that choose between real atomics and loom's.
-const SWITCH_FILES: [&str; 2] = ["hooks/src/sync.rs", "runtime/src/sync.rs"];
+const SWITCH_FILES: [&str; 2] = ["hooks/src/sync.rs", "runtime/src/primitive.rs"];
 
 /// Files that count in a static and so need a real atomic: loom's have no `const fn new`.
 const STATIC_ATOMICS: [&str; 4] =

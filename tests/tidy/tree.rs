@@ -50,11 +50,12 @@ impl Tree {
             let name = entry.file_name().into_string().expect("file names are UTF-8");
             let path = format!("{prefix}{name}");
             let kind = entry.file_type().expect("what was listed is still there");
+            // What git and cargo keep here is not ours to judge. In a worktree `.git` is a file.
+            if name == ".git" || name == "target" {
+                continue;
+            }
             if kind.is_dir() {
-                // What git and cargo keep here is not ours to judge.
-                if name != ".git" && name != "target" {
-                    self.read_folder(&entry.path(), &format!("{path}/"));
-                }
+                self.read_folder(&entry.path(), &format!("{path}/"));
             } else if let Ok(text) = fs::read_to_string(entry.path()) {
                 self.files.push(File::new(path, text));
             }

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::primitive::{AtomicBool, Mutex, Ordering};
 
 pub(crate) struct Clock {
     start: Instant,

@@ -8,8 +8,8 @@ use mio::event::Source as MioSource;
 use mio::{Interest, Registry, Token};
 
 use crate::driver::readiness::{Direction, Ready, Source, Waiter};
+use crate::primitive::Mutex;
 use crate::scheduler::Shared;
-use crate::sync::Mutex;
 use crate::task::waker::wake_foreign;
 
 /// The driver was woken by a thread.

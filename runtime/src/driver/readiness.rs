@@ -13,7 +13,7 @@
 
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::{AtomicU32, Mutex, Ordering};
+use crate::primitive::{AtomicU32, Mutex, Ordering};
 use crate::task::waker::drop_foreign;
 
 /// The two things that a socket can be waited for.

@@ -13,7 +13,7 @@
 //! the sleeper. All accesses are Relaxed: the fences order them. If both sides see each other, the
 //! alarm's lock makes *who sets it last* the one who knew the most.
 
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, fence};
+use crate::primitive::{AtomicU64, Mutex, MutexGuard, Ordering, fence};
 
 /// The time of a deadline that does not come.
 pub(super) const NEVER_NS: u64 = u64::MAX;
@@ -80,7 +80,7 @@ impl<A> AlarmClock<'_, A> {
 #[cfg(all(test, loom))]
 mod model {
     use super::{NEVER_NS, Sleeper};
-    use crate::sync::{AtomicU64, Ordering};
+    use crate::primitive::{AtomicU64, Ordering};
     use loom::sync::Arc;
     use loom::thread;
 

@@ -19,7 +19,7 @@ use crate::driver::clock::Clock;
 use crate::driver::sleeper::{AlarmClock, NEVER_NS, Sleeper};
 use crate::driver::sys::{Alarm, IS_ALARM_PRECISE};
 use crate::driver::wheel::{Key, More, Wheel};
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::primitive::{AtomicBool, AtomicU64, Mutex, Ordering};
 use crate::task::waker::{drop_foreign, wake_foreign};
 
 pub(crate) struct Timers {

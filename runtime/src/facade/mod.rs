@@ -1,8 +1,9 @@
 //! Joins the runtime with the context layer: the only place of this crate that names it.
 //!
 //! Each side must provide `Options` with `new()` and `begin(RuntimeId)`, which returns what has to
-//! be kept until the runtime has ended, and `rest()`, which is called when all workers have been
-//! asleep for a while.
+//! be kept until the runtime has ended; `rest()`, which is called when all workers have been
+//! asleep for a while; and `assert_quiescent(RuntimeId)`, which panics if something of a runtime
+//! that has ended is alive and that can be known.
 
 #[cfg(feature = "context")]
 pub mod inspect; // the tree of this runtime
@@ -21,6 +22,6 @@ pub use forebear_hooks::Inherit;
 #[cfg(feature = "context")]
 pub use with_context::Lineage;
 #[cfg(feature = "context")]
-pub(crate) use with_context::{Options, rest};
+pub(crate) use with_context::{Options, assert_quiescent, rest};
 #[cfg(not(feature = "context"))]
-pub(crate) use without_context::{Options, rest};
+pub(crate) use without_context::{Options, assert_quiescent, rest};

@@ -7,9 +7,10 @@ use forebear_context::tracker;
 use crate::builder::Builder;
 use crate::hooks::RuntimeId;
 
+pub(crate) use forebear_context::testing::assert_quiescent;
 pub use forebear_context::tracker::Lineage;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Options {
     lineage: Lineage,
 }
@@ -55,7 +56,7 @@ impl Builder {
     /// });
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn lineage(mut self, lineage: Lineage) -> Builder {
+    pub fn lineage(&mut self, lineage: Lineage) -> &mut Builder {
         self.facade.lineage = lineage;
         self
     }

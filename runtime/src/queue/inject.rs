@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::primitive::{AtomicUsize, Mutex, Ordering};
 use crate::task::cell::TaskRef;
 
 pub(crate) struct Inject {
@@ -188,7 +188,7 @@ mod model {
     use super::Inject;
     use crate::hooks::life::{Birth, Life};
     use crate::hooks::{Kind, RuntimeId};
-    use crate::sync::Mutex;
+    use crate::primitive::Mutex;
     use crate::task::cell::{self, TaskRef};
     use crate::task::poll;
     use loom::sync::Arc;

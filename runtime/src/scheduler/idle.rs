@@ -26,7 +26,7 @@
 //! see it. That is the one promise without a fence: the Release of its [`Searching::end`] pairs with
 //! the Acquire of the later ends, after which those searchers look into every queue, or ask.
 
-use crate::sync::{AtomicIsize, AtomicU64, Ordering, fence};
+use crate::primitive::{AtomicIsize, AtomicU64, Ordering, fence};
 
 pub(crate) struct Idle {
     workers: usize,
@@ -166,7 +166,7 @@ impl<'a> Asleep<'a> {
 mod model {
     use super::{Idle, Searching};
     use crate::park::Parker;
-    use crate::sync::{AtomicUsize, Ordering};
+    use crate::primitive::{AtomicUsize, Ordering};
     use loom::sync::Arc;
     use loom::thread;
 

@@ -21,9 +21,9 @@ use crate::driver::{self, Driver};
 use crate::enter;
 use crate::hooks::RuntimeId;
 use crate::park::{Found, Parker};
+use crate::primitive::{AtomicU64, Mutex, Ordering};
 use crate::queue::inject::Inject;
 use crate::queue::local::{self, Local};
-use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::task::cell::TaskRef;
 use crate::task::owned::Owned;
 use crate::task::poll;
@@ -60,7 +60,7 @@ pub(crate) struct Remote {
 /// Makes what all threads share, and the queues of the workers.
 pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
     let workers = config.workers;
-    let (driver, handle) = driver::new(workers)?;
+    let (driver, handle) = driver::new(workers, config.io_events_max)?;
     if config.is_paused_at_start {
         handle.timers.clock.pause();
     }

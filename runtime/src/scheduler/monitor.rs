@@ -26,8 +26,8 @@ use std::time::Duration;
 use crate::driver::Turn;
 use crate::facade;
 use crate::park::Parker;
+use crate::primitive::{AtomicBool, AtomicU64, Ordering, fence};
 use crate::scheduler::Shared;
-use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// How often the monitor looks: the longest time that I/O and timers wait for stuck workers.
 const INTERVAL: Duration = Duration::from_millis(1);

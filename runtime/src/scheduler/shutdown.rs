@@ -16,8 +16,8 @@
 
 use std::sync::Arc;
 
+use crate::primitive::{AtomicBool, AtomicUsize, Ordering};
 use crate::scheduler::Shared;
-use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 
 pub(crate) struct Ending {
     has_begun: AtomicBool,

@@ -14,10 +14,10 @@ use crate::driver::Turn;
 use crate::enter;
 use crate::hooks::RuntimeId;
 use crate::hooks::life;
+use crate::primitive::Ordering;
 use crate::queue::local::{Local, Pushed};
 use crate::scheduler::idle::Searching;
 use crate::scheduler::{Remote, Shared};
-use crate::sync::Ordering;
 use crate::task::cell::TaskRef;
 use crate::task::poll;
 
@@ -221,6 +221,7 @@ impl Worker {
     /// Sleeps until there is work. Returns the right to search for it, if somebody gave it.
     fn sleep<'a>(&'a self, searching: Option<Searching<'a>>) -> Option<Searching<'a>> {
         let asleep = self.shared.idle.sleep(self.index, searching);
+        self.shared.config.thread_parks();
         loop {
             // It may drop what is foreign, which may make tasks ready: before the last look.
             life::rest();
@@ -235,6 +236,7 @@ impl Worker {
         }
         let searching = asleep.wake();
         self.shared.monitor.worker_woke();
+        self.shared.config.thread_unparks();
         searching
     }
 
@@ -312,10 +314,12 @@ impl Worker {
         // It may drop what is foreign, which may make tasks ready: before the last look.
         life::rest();
         let asleep = self.shared.idle.sleep(self.index, None);
+        self.shared.config.thread_parks();
         if self.shared.inject.is_empty() && self.local.is_empty() && !self.skip_time() {
             self.park();
         }
         Searching::end_any(asleep.wake());
+        self.shared.config.thread_unparks();
     }
 
     /// If the clock stands and nothing else can happen, moves it to the next timer. Says whether

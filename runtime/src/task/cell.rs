@@ -543,7 +543,7 @@ mod tests {
     use super::{JoinRef, TaskRef, allocate};
     use crate::hooks::life::{Birth, Life};
     use crate::hooks::{Kind, RuntimeId};
-    use crate::sync::Mutex;
+    use crate::primitive::Mutex;
     use crate::task::owned::Owned;
     use crate::task::poll;
     use std::future::{Future, pending, poll_fn};
@@ -640,7 +640,7 @@ mod model {
     use super::{JoinRef, TaskRef, allocate};
     use crate::hooks::life::{Birth, Life};
     use crate::hooks::{Kind, RuntimeId};
-    use crate::sync::{AtomicUsize, Ordering::Relaxed};
+    use crate::primitive::{AtomicUsize, Ordering::Relaxed};
     use crate::task::poll;
     use loom::cell::UnsafeCell;
     use loom::thread;

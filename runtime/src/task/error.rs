@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 
 use crate::hooks::AsyncId;
-use crate::sync::Mutex;
+use crate::primitive::Mutex;
 
 /// A task ended without an output: it panicked, or it was cancelled.
 pub struct JoinError {

@@ -12,7 +12,7 @@ use std::num::NonZeroU32;
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::Mutex;
+use crate::primitive::Mutex;
 use crate::task::cell::{Place, TaskRef};
 
 /// The lists of one runtime: one per worker.

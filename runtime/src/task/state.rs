@@ -36,7 +36,7 @@
 use std::fmt;
 
 use crate::hooks::Reason;
-use crate::sync::{AtomicUsize, Ordering};
+use crate::primitive::{AtomicUsize, Ordering};
 
 const QUEUED: usize = 1;
 const RUNNING: usize = 1 << 1;
@@ -443,7 +443,7 @@ mod tests {
 #[cfg(all(test, loom))]
 mod model {
     use super::{Rest, Start, State, Wake, WakeByValue};
-    use crate::sync::{AtomicUsize, Mutex, Ordering};
+    use crate::primitive::{AtomicUsize, Mutex, Ordering};
     use loom::cell::UnsafeCell;
     use loom::sync::Arc;
     use loom::thread::{self, JoinHandle};
