@@ -20,7 +20,7 @@ use crate::park::Parker;
 use crate::primitive::{AtomicBool, Mutex, Ordering};
 use crate::scheduler::monitor::Monitor;
 use crate::scheduler::{self, Shared, Worker};
-use crate::task::{JoinHandle, cell};
+use crate::task::{JoinHandle, cell, coop};
 
 pub use crate::builder::Builder;
 pub use crate::handle::{EnterGuard, Handle, RuntimeFlavor, TryCurrentError};
@@ -367,6 +367,7 @@ impl<'a, F: Future> Root<'a, F> {
             unreachable!("block_on polls until its future is done")
         };
         let _async = enter::asynchronous();
+        let _turn = coop::turn(None);
         let future = &mut self.future;
         let (outcome, result) = life.run(|running| {
             let polled = catch_unwind(AssertUnwindSafe(|| match future.as_mut().as_pin_mut() {

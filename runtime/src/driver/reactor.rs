@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use mio::event::Source as MioSource;
 use mio::{Interest, Registry, Token};
@@ -10,6 +10,7 @@ use mio::{Interest, Registry, Token};
 use crate::driver::readiness::{Direction, Ready, Source, Waiter};
 use crate::primitive::Mutex;
 use crate::scheduler::Shared;
+use crate::task::coop;
 use crate::task::waker::wake_foreign;
 
 /// The driver was woken by a thread.
@@ -157,9 +158,10 @@ impl<S: MioSource> Registration<S> {
         direction: Direction,
         waiter: Option<&mut Waiter>,
     ) -> Poll<io::Result<Ready>> {
-        self.source
-            .poll_ready(cx, direction, waiter)
-            .map(|ready| if ready.is_shutdown() { Err(gone()) } else { Ok(ready) })
+        let proceed = ready!(coop::poll_proceed(cx));
+        let ready = ready!(self.source.poll_ready(cx, direction, waiter));
+        proceed.made_progress();
+        Poll::Ready(if ready.is_shutdown() { Err(gone()) } else { Ok(ready) })
     }
 
     /// Tries an operation each time the source is ready, until it does not block.

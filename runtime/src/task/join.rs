@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use crate::hooks::AsyncId;
 use crate::scheduler;
 use crate::task::cell::{JoinRef, TaskRef};
+use crate::task::coop;
 use crate::task::error::JoinError;
 
 /// Waits for the output of a task.
@@ -72,10 +74,24 @@ impl<T> JoinHandle<T> {
 
 impl<T> Unpin for JoinHandle<T> {}
 
+// No user code runs under our locks, so a panic leaves nothing half done.
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
+
 impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let proceed = ready!(coop::poll_proceed(cx));
+        let output = ready!(self.poll_output(cx));
+        proceed.made_progress();
+        Poll::Ready(output)
+    }
+}
+
+impl<T> JoinHandle<T> {
+    /// Waits for the output, whatever is left of the budget.
+    pub(crate) fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         let join = &mut self.join;
         let is_complete = join.task().state().load().is_complete();
         if !is_complete && join.leave_waker(cx.waker()) {
@@ -120,6 +136,10 @@ impl AbortHandle {
         self.task.state().load().is_complete()
     }
 }
+
+// No user code runs under our locks, so a panic leaves nothing half done.
+impl UnwindSafe for AbortHandle {}
+impl RefUnwindSafe for AbortHandle {}
 
 impl fmt::Debug for AbortHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,16 +17,20 @@ pub(crate) mod cell; // how it lies in memory
 pub(crate) mod waker; // how it is woken
 pub(crate) mod owned; // where live ones are found
 pub(crate) mod poll; // how it is run
+pub mod coop; // whose turn it is, and for how long
 mod unhandled; // who hears of a panic that nobody waits for
 mod error; // why it has no output
 mod join; // who waits for it
 mod builder; // what can be said about it before it begins
 mod yielding; // how it lets others go first
+mod id; // which one it is
 
 pub use crate::hooks::AsyncId as Id;
 pub use crate::spawn::{spawn, spawn_blocking, spawn_root};
 pub use builder::Builder;
+pub use coop::{Unconstrained, consume_budget, unconstrained};
 pub use error::JoinError;
+pub use id::{id, try_id};
 pub use join::{AbortHandle, JoinHandle};
 pub use unhandled::UnhandledPanic;
 pub use yielding::{YieldNow, yield_now};

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use crate::hooks::{Outcome, Reason};
 use crate::task::cell::{Inside, Rested, TaskRef};
+use crate::task::coop;
 use crate::task::owned::Owned;
 use crate::task::unhandled;
 use crate::task::waker::Borrowed;
@@ -51,6 +52,7 @@ fn poll(inside: &Inside) -> Poll<Outcome> {
     let Some(life) = inside.life() else { unreachable!("a task was run after its end") };
     let waker = Borrowed::from(inside.task());
     let mut cx = Context::from_waker(&waker);
+    let _turn = coop::turn(Some(life.id()));
     life.run(|running| {
         let polled = inside.poll(&mut cx, running);
         let is_unwanted = polled.is_ready() && inside.drop_unwanted_output();
@@ -74,6 +76,7 @@ fn rest(inside: Inside, owned: &Owned, worker: usize) -> Option<TaskRef> {
 
 fn cancel(inside: Inside, reason: Reason, owned: Option<&Owned>) {
     if let Some(life) = inside.life() {
+        let _turn = coop::turn(Some(life.id()));
         life.run(|running| {
             running.promise_resolve(Outcome::Cancelled);
             inside.cancel(running.id());

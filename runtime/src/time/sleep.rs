@@ -4,12 +4,13 @@ use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::handle::Handle;
 use crate::hooks::life::{Birth, Life};
 use crate::hooks::{AsyncId, Kind, Outcome, Reason};
+use crate::task::coop;
 use crate::time::Instant;
 use crate::time::entry::Entry;
 
@@ -125,12 +126,14 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let proceed = ready!(coop::poll_proceed(cx));
+        let deadline = self.deadline;
+        if !self.has_elapsed && !self.entry.poll_due(deadline, cx) {
+            return Poll::Pending;
+        }
+        proceed.made_progress();
         if self.has_elapsed {
             return Poll::Ready(());
-        }
-        let deadline = self.deadline;
-        if !self.entry.poll_due(deadline, cx) {
-            return Poll::Pending;
         }
         self.has_elapsed = true;
         if let Some(life) = &self.life {

@@ -1,0 +1,6 @@
+//! Tests what tasks can be asked, gathered in, and told to do, in all that tokio's `task` has.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support; // runtimes of each sort, and what they leave behind
+mod coop; // whose turn it is
