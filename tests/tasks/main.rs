@@ -4,3 +4,4 @@
 
 mod support; // runtimes of each sort, and what they leave behind
 mod coop; // whose turn it is
+mod join_set; // many of one type

@@ -61,11 +61,13 @@ impl Places {
         Places { seen, _hook: Box::new(hook) }
     }
 
-    /// Checks that what was made last was made on the line of the call.
+    /// Makes something, and checks that it was made on the line of the call.
     #[track_caller]
-    pub(crate) fn check_last(&self, what: &str) {
+    pub(crate) fn check_last_of<T>(&self, what: &str, make: impl FnOnce() -> T) -> T {
         let here = Location::caller();
+        let it = make();
         let (_, made) = *self.seen.lock().unwrap().last().expect("something was made");
         assert_eq!((made.file(), made.line()), (here.file(), here.line()), "{what}");
+        it
     }
 }

@@ -105,6 +105,17 @@ impl Builder {
         spawn_blocking_on(Handle::here().shared(), birth, closure)
     }
 
+    /// Runs a closure that blocks, on a thread of a runtime.
+    #[track_caller]
+    pub fn spawn_blocking_on<F, R>(self, closure: F, handle: &Handle) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let birth = self.say(spawn::blocking_birth::<F>().location(Location::caller()));
+        spawn_blocking_on(handle.shared(), birth, closure)
+    }
+
     fn say(self, mut birth: Birth) -> Birth {
         if self.is_root {
             birth = birth.root();

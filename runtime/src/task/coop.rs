@@ -262,10 +262,10 @@ mod tests {
         poll_proceed, turn, unconstrained,
     };
     use crate::hooks::AsyncId;
+    use crate::primitive::{AtomicU32, Ordering};
     use std::future::{Future, pending, poll_fn, ready};
     use std::pin::pin;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering};
     use std::task::{Context, Poll, Wake, Waker};
 
     /// Counts how often it is woken.

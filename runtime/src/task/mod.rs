@@ -24,6 +24,7 @@ mod join; // who waits for it
 mod builder; // what can be said about it before it begins
 mod yielding; // how it lets others go first
 mod id; // which one it is
+pub mod join_set; // many of them, of one type
 
 pub use crate::hooks::AsyncId as Id;
 pub use crate::spawn::{spawn, spawn_blocking, spawn_root};
@@ -32,5 +33,6 @@ pub use coop::{Unconstrained, consume_budget, unconstrained};
 pub use error::JoinError;
 pub use id::{id, try_id};
 pub use join::{AbortHandle, JoinHandle};
+pub use join_set::JoinSet;
 pub use unhandled::UnhandledPanic;
 pub use yielding::{YieldNow, yield_now};
