@@ -5,3 +5,4 @@
 mod support; // runtimes of each sort, and what they leave behind
 mod coop; // whose turn it is
 mod join_set; // many of one type
+mod task_local; // values of their own

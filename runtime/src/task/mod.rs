@@ -24,6 +24,7 @@ mod join; // who waits for it
 mod builder; // what can be said about it before it begins
 mod yielding; // how it lets others go first
 mod id; // which one it is
+mod task_local; // values of its own
 pub mod join_set; // many of them, of one type
 
 pub use crate::hooks::AsyncId as Id;
@@ -34,5 +35,6 @@ pub use error::JoinError;
 pub use id::{id, try_id};
 pub use join::{AbortHandle, JoinHandle};
 pub use join_set::JoinSet;
+pub use task_local::{AccessError, LocalKey, TaskLocalFuture};
 pub use unhandled::UnhandledPanic;
 pub use yielding::{YieldNow, yield_now};
