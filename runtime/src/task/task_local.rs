@@ -324,6 +324,7 @@ impl<T: 'static, F> TaskLocalFuture<T, F> {
     /// Takes the value out. What is polled after that has none.
     ///
     /// `None` if it was taken before, or if the key is inherited and others still have the value.
+    #[expect(clippy::must_use_candidate, reason = "a value may be taken out to be dropped")]
     pub fn take_value(self: Pin<&mut Self>) -> Option<T> {
         let this = self.project();
         match (&this.key.place, this.held) {
