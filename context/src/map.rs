@@ -237,6 +237,17 @@ impl Map {
         self.entries.get(&id).map(|entry| entry.clone())
     }
 
+    /// Returns what created a resource, `None` if that is not in the map.
+    pub(crate) fn creator_of(&self, id: AsyncId) -> Option<Option<AsyncId>> {
+        self.entries.get(&id).map(|entry| entry.creator())
+    }
+
+    /// Copies what created what, shard by shard, and the probes.
+    pub(crate) fn creators(&self) -> Vec<(AsyncId, Option<AsyncId>, Option<Probe>)> {
+        let entries = self.entries.iter();
+        entries.map(|entry| (*entry.key(), entry.creator(), entry.probe.clone())).collect()
+    }
+
     /// Copies what is wanted, shard by shard: no two of them are held at once.
     pub(crate) fn copy(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<(AsyncId, Entry)> {
         let entries = self.entries.iter().filter(|entry| wanted(entry));

@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError, RwLock};
 
 use forebear_hooks::{
-    AsyncHook, EnableError, Events, Fault, HookHandle, Reason, Resource, RuntimeId, create_hook,
+    AsyncHook, AsyncId, EnableError, Events, Fault, HookHandle, Probe, Reason, Resource, RuntimeId,
+    create_hook,
 };
 
 use crate::lineage::{Ancestor, Ancestors};
@@ -142,6 +143,50 @@ pub fn forget(runtime: RuntimeId) {
 /// nothing else to do: what comes next has to make the room again.
 pub fn give_room_back() {
     MAP.give_room_back();
+}
+
+/// Says whether a resource is in the map.
+#[must_use]
+pub fn is_alive(id: AsyncId) -> bool {
+    MAP.creator_of(id).is_some()
+}
+
+/// Returns what created a resource: `None` if it is not in the map, `Some(None)` if nothing did.
+#[must_use]
+pub fn creator_of(id: AsyncId) -> Option<Option<AsyncId>> {
+    MAP.creator_of(id)
+}
+
+/// Returns what is in the map of a resource and all that it created, and that they created.
+///
+/// Across what is gone it finds as far as [`Lineage::Full`] remembers, which knows triggers only:
+/// they are the creators unless something else was stated.
+#[must_use]
+pub fn descendants(root: AsyncId) -> Vec<(AsyncId, Option<Probe>)> {
+    // First what is alive: what ends meanwhile is then among the ancestors.
+    let alive = MAP.creators();
+    let mut creators: HashMap<AsyncId, Option<AsyncId>> = HashMap::with_capacity(alive.len());
+    creators.extend(ANCESTORS.triggers());
+    creators.extend(alive.iter().map(|(id, creator, _)| (*id, *creator)));
+    let mut verdicts = HashMap::from([(root, true)]);
+    let mut path = Vec::new();
+    let mut descends = |id: AsyncId| {
+        let mut at = Some(id);
+        let verdict = loop {
+            let Some(here) = at else { break false };
+            if let Some(known) = verdicts.get(&here) {
+                break *known;
+            }
+            // Until it is known otherwise: a cycle of stated triggers must not hold us up.
+            verdicts.insert(here, false);
+            path.push(here);
+            at = creators.get(&here).copied().flatten();
+        };
+        verdicts.extend(path.drain(..).map(|id| (id, verdict)));
+        verdict
+    };
+    let wanted = alive.into_iter().filter(|(id, _, _)| descends(*id));
+    wanted.map(|(id, _, probe)| (id, probe)).collect()
 }
 
 /// Returns how many resources are in the map.

@@ -126,6 +126,12 @@ impl Birth {
         self
     }
 
+    /// Says whether it is to be a root.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.is_root
+    }
+
     /// Makes it a root: with an empty context, no creator and no trigger, but a link to what is
     /// running.
     pub fn root(mut self) -> Birth {

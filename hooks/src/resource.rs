@@ -234,6 +234,12 @@ impl Probe {
         Probe { waker, read }
     }
 
+    /// Returns the waker it was made of, for the executor that made it.
+    #[must_use]
+    pub fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
     /// Returns what the resource is doing now.
     #[must_use]
     pub fn state(&self) -> LiveState {

@@ -10,7 +10,7 @@ use crate::hooks::Kind;
 use crate::hooks::life::{Birth, Life};
 use crate::scheduler::Shared;
 use crate::task::JoinHandle;
-use crate::task::cell;
+use crate::task::{cell, family};
 
 /// Spawns a task on the current runtime.
 ///
@@ -112,11 +112,37 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    spawn_member(shared, birth, future, enroll)
+}
+
+/// Spawns a task of whose watches `enroll` decides, which is told whether it is a root.
+pub(crate) fn spawn_member<F>(
+    shared: &Arc<Shared>,
+    birth: Birth,
+    future: F,
+    enroll: impl FnOnce(&JoinHandle<F::Output>, bool),
+) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let is_root = birth.is_root();
     let life = Life::unborn(birth.runtime(shared.id()));
     let id = life.id();
     let (newborn, join) = cell::allocate(future, life, shared.id());
-    shared.push_new(newborn.born());
-    JoinHandle::new(id, join)
+    let handle = JoinHandle::new(id, join);
+    let task = newborn.born();
+    enroll(&handle, is_root);
+    shared.push_new(task);
+    handle
+}
+
+/// Enrolls a new task with the watches of its creator.
+#[inline]
+fn enroll<T>(handle: &JoinHandle<T>, is_root: bool) {
+    if family::is_any_watched() && !is_root {
+        family::enroll(handle.abort_handle());
+    }
 }
 
 pub(crate) fn spawn_blocking_on<F, R>(
@@ -128,9 +154,27 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
+    spawn_blocking_member(shared, birth, closure, enroll)
+}
+
+/// Runs a closure that blocks, of whose watches `enroll` decides.
+pub(crate) fn spawn_blocking_member<F, R>(
+    shared: &Arc<Shared>,
+    birth: Birth,
+    closure: F,
+    enroll: impl FnOnce(&JoinHandle<R>, bool),
+) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let is_root = birth.is_root();
     let life = Life::unborn(birth.runtime(shared.id()));
     let id = life.id();
     let (newborn, join) = cell::allocate(Job::new(closure), life, shared.id());
-    Pool::push(shared, newborn.born());
-    JoinHandle::new(id, join)
+    let handle = JoinHandle::new(id, join);
+    let job = newborn.born();
+    enroll(&handle, is_root);
+    Pool::push(shared, job);
+    handle
 }

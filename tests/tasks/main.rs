@@ -6,3 +6,4 @@ mod support; // runtimes of each sort, and what they leave behind
 mod coop; // whose turn it is
 mod join_set; // many of one type
 mod task_local; // values of their own
+mod group; // all that descends from them

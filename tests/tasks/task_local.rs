@@ -171,7 +171,8 @@ fn a_value_can_be_taken_out_of_its_future() {
 #[test]
 fn a_value_that_others_have_cannot_be_taken() {
     check(current_thread(), async |_| {
-        let mut scope = pin!(ALWAYS.scope("a".into(), async { task::spawn(pending::<()>()) }));
+        let spawns = std::future::poll_fn(|_| Poll::Ready(task::spawn(pending::<()>())));
+        let mut scope = pin!(ALWAYS.scope("a".into(), spawns));
         let child = poll_fn(|cx| scope.as_mut().poll(cx)).await;
         assert_eq!(scope.take_value(), None);
         child.abort();

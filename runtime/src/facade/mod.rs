@@ -3,10 +3,13 @@
 //! Each side must provide `Options` with `new()` and `begin(RuntimeId)`, which returns what has to
 //! be kept until the runtime has ended; `rest()`, which is called when all workers have been
 //! asleep for a while; and `assert_quiescent(RuntimeId)`, which panics if something of a runtime
-//! that has ended is alive and that can be known.
+//! that has ended is alive and that can be known;
+//! `creator_of(AsyncId)` and `is_alive(AsyncId)`, which say what is known of a resource.
 
 #[cfg(feature = "context")]
 pub mod inspect; // the tree of this runtime
+#[cfg(feature = "context")]
+mod subtree; // all that descends from one resource
 #[cfg(feature = "context")]
 mod with_context;
 #[cfg(not(feature = "context"))]
@@ -20,8 +23,10 @@ pub use forebear_context::{
 #[cfg(feature = "context")]
 pub use forebear_hooks::Inherit;
 #[cfg(feature = "context")]
+pub use subtree::{JoinSubtree, abort_subtree, join_subtree};
+#[cfg(feature = "context")]
 pub use with_context::Lineage;
 #[cfg(feature = "context")]
-pub(crate) use with_context::{Options, assert_quiescent, rest};
+pub(crate) use with_context::{Options, assert_quiescent, creator_of, is_alive, rest};
 #[cfg(not(feature = "context"))]
-pub(crate) use without_context::{Options, assert_quiescent, rest};
+pub(crate) use without_context::{Options, assert_quiescent, creator_of, is_alive, rest};

@@ -9,6 +9,7 @@ use crate::hooks::RuntimeId;
 
 pub(crate) use forebear_context::testing::assert_quiescent;
 pub use forebear_context::tracker::Lineage;
+pub(crate) use forebear_context::tracker::{creator_of, is_alive};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Options {

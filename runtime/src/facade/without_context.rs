@@ -2,13 +2,23 @@
 
 use std::any::Any;
 
-use crate::hooks::RuntimeId;
+use crate::hooks::{AsyncId, RuntimeId};
 
 /// The runtime has nothing to do, and nothing is kept.
 pub(crate) fn rest() {}
 
 /// Nothing is known of what is alive.
 pub(crate) fn assert_quiescent(_runtime: RuntimeId) {}
+
+/// Nothing is known of who created what.
+pub(crate) fn creator_of(_id: AsyncId) -> Option<Option<AsyncId>> {
+    None
+}
+
+/// Nothing is known of what is alive.
+pub(crate) fn is_alive(_id: AsyncId) -> bool {
+    false
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Options;

@@ -119,6 +119,10 @@ pub struct AbortHandle {
 }
 
 impl AbortHandle {
+    pub(crate) fn new(id: AsyncId, task: TaskRef) -> AbortHandle {
+        AbortHandle { id, task }
+    }
+
     /// Returns the task's id.
     #[must_use]
     pub fn id(&self) -> AsyncId {

@@ -23,15 +23,20 @@ mod error; // why it has no output
 mod join; // who waits for it
 mod builder; // what can be said about it before it begins
 mod yielding; // how it lets others go first
+pub(crate) mod family; // what descends from it, if somebody asks
+mod group; // many of them, with all that descends from them
 mod id; // which one it is
 mod task_local; // values of its own
 pub mod join_set; // many of them, of one type
 
+#[cfg(feature = "context")]
+pub use crate::facade::{JoinSubtree, abort_subtree, join_subtree};
 pub use crate::hooks::AsyncId as Id;
 pub use crate::spawn::{spawn, spawn_blocking, spawn_root};
 pub use builder::Builder;
 pub use coop::{Unconstrained, consume_budget, unconstrained};
 pub use error::JoinError;
+pub use group::TaskGroup;
 pub use id::{id, try_id};
 pub use join::{AbortHandle, JoinHandle};
 pub use join_set::JoinSet;

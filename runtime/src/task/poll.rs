@@ -9,10 +9,10 @@ use std::task::{Context, Poll};
 
 use crate::hooks::{Outcome, Reason};
 use crate::task::cell::{Inside, Rested, TaskRef};
-use crate::task::coop;
 use crate::task::owned::Owned;
 use crate::task::unhandled;
 use crate::task::waker::Borrowed;
+use crate::task::{coop, family};
 
 /// Polls a task once. Returns it if it is to be queued again.
 ///
@@ -87,9 +87,14 @@ fn cancel(inside: Inside, reason: Reason, owned: Option<&Owned>) {
 }
 
 fn complete(mut inside: Inside, reason: Reason, owned: Option<&Owned>) {
+    let mut id = None;
     if let Some(life) = inside.take_life() {
+        id = Some(life.id());
         life.end(reason);
     }
     let listed = inside.place().and_then(|place| owned.and_then(|owned| owned.remove(place)));
     inside.finish(listed);
+    if let Some(id) = id.filter(|_| family::is_any_watched()) {
+        family::strike_off(id);
+    }
 }

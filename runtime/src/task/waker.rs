@@ -67,6 +67,16 @@ pub(crate) fn state_of(waker: &Waker) -> Option<Snapshot> {
     Some(task.state().load())
 }
 
+/// Returns the task of this waker, `None` if it is not a waker of ours.
+pub(crate) fn task_of(waker: &Waker) -> Option<TaskRef> {
+    if !std::ptr::eq(waker.vtable(), &raw const TABLE) {
+        return None;
+    }
+    // SAFETY: I1: it has our table, and it is borrowed for as long.
+    let task = unsafe { borrow(waker.data()) };
+    Some(TaskRef::clone(&task))
+}
+
 /// Wakes somebody whose code is not ours and may panic.
 pub(crate) fn wake_foreign(waker: Waker) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {

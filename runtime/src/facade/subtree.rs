@@ -1,0 +1,104 @@
+//! Aborts a subtree, and waits for one: a resource with all that it created, and that they created.
+//!
+//! What is alive at the beginning is found in the id map, what comes later by watching.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use forebear_context::tracker;
+
+use crate::hooks::AsyncId;
+use crate::task::AbortHandle;
+use crate::task::family::{self, Watch};
+use crate::task::waker;
+
+/// Aborts all tasks of a subtree, and returns how many it has found.
+///
+/// These are the resource itself, if it is a task, and the tasks and blocking jobs that it created,
+/// or that something created which it created. From now on what such a task creates is aborted
+/// before it begins, until all of them have ended. What is spawned by
+/// [`spawn_root`](crate::spawn_root()) belongs to no subtree but its own.
+///
+/// It finds what is in the id map: nothing of a runtime whose lineage is
+/// [`Off`](crate::Lineage::Off). Across a resource that is gone it finds as far as
+/// [`Lineage::Full`](crate::Lineage::Full) remembers.
+///
+/// # Hooks
+/// The tasks end as after [`AbortHandle::abort`].
+///
+/// # Examples
+/// ```
+/// use forebear::task::{abort_subtree, join_subtree};
+///
+/// # forebear::runtime::Runtime::new()?.block_on(async {
+/// let parent = forebear::spawn(async {
+///     let child = forebear::spawn(std::future::pending::<()>());
+///     child.await
+/// });
+/// let id = parent.id();
+/// # while forebear::inspect::tree().to_string().matches("task ").count() < 2 {
+/// #     forebear::task::yield_now().await;
+/// # }
+/// assert_eq!(abort_subtree(id), 2);
+/// join_subtree(id).await;
+/// assert!(parent.await.unwrap_err().is_cancelled());
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn abort_subtree(root: AsyncId) -> usize {
+    let watch = Watch::new();
+    watch.doom();
+    family::seed(&watch, || members(root))
+}
+
+/// Waits until no task of a subtree is alive: see [`abort_subtree`] for which they are.
+///
+/// # Panics
+/// Polling it panics in a task that belongs to the subtree, and would wait for itself.
+///
+/// # Cancel safety
+/// Safe: dropping it changes nothing.
+///
+/// # Hooks
+/// Emits nothing. By the time it returns, the tasks have emitted all their events.
+pub fn join_subtree(root: AsyncId) -> JoinSubtree {
+    let watch = Watch::new();
+    family::seed(&watch, || members(root));
+    JoinSubtree { root, watch }
+}
+
+fn members(root: AsyncId) -> Vec<AbortHandle> {
+    let alive = tracker::descendants(root).into_iter();
+    let tasks = alive.filter_map(|(id, probe)| {
+        let task = waker::task_of(probe?.waker())?;
+        Some(AbortHandle::new(id, task))
+    });
+    tasks.collect()
+}
+
+/// The future of [`join_subtree`].
+#[must_use = "futures do nothing unless polled"]
+pub struct JoinSubtree {
+    root: AsyncId,
+    watch: Arc<Watch>,
+}
+
+impl Future for JoinSubtree {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.watch.poll_empty(cx)
+    }
+}
+
+impl fmt::Debug for JoinSubtree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinSubtree")
+            .field("root", &self.root)
+            .field("alive", &self.watch.len())
+            .finish()
+    }
+}
