@@ -6,11 +6,14 @@ use std::rc::Rc;
 use crate::handle::Handle;
 use crate::hooks::RuntimeId;
 use crate::scheduler::Worker;
+use crate::scheduler::deputy::{Appointed, Clerk};
 
 thread_local! {
     /// Counted within the thread, so that looking at it counts nothing that others count too.
     static HANDLE: RefCell<Option<Rc<Handle>>> = const { RefCell::new(None) };
     static WORKER: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
+    /// What this thread is if it stands in for a worker.
+    static DEPUTY: RefCell<Option<Clerk>> = const { RefCell::new(None) };
     /// The runtime for whose blocking pool this thread works.
     static POOL_OF: Cell<Option<RuntimeId>> = const { Cell::new(None) };
     /// How many levels of `block_on`, or of a worker's loop, are on the stack.
@@ -73,6 +76,52 @@ pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
         (_, Some(f)) => f(None),
         (_, None) => unreachable!("f is called in one of the two places"),
     }
+}
+
+/// This thread is no worker, and no code of tasks is on its stack, until this is dropped: it may
+/// block.
+#[must_use = "the thread may block until the guard is dropped"]
+pub(crate) struct Apart {
+    worker: Option<Rc<Worker>>,
+    deputy: Option<Clerk>,
+    depth: u32,
+}
+
+pub(crate) fn apart() -> Apart {
+    Apart {
+        worker: WORKER.with(|current| current.borrow_mut().take()),
+        deputy: DEPUTY.with(|current| current.borrow_mut().take()),
+        depth: DEPTH.replace(0),
+    }
+}
+
+impl Apart {
+    /// Lets another thread do what this one would have done.
+    pub(crate) fn appoint(&self) -> Option<Appointed> {
+        match (&self.worker, &self.deputy) {
+            (Some(worker), _) => {
+                worker.vacate();
+                worker.clerk().appoint()
+            }
+            (None, Some(deputy)) => deputy.appoint(),
+            (None, None) => None,
+        }
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        DEPTH.set(self.depth);
+        DEPUTY.with(|current| *current.borrow_mut() = self.deputy.take());
+        WORKER.with(|current| *current.borrow_mut() = self.worker.take());
+    }
+}
+
+/// Runs `f` on a thread that stands in for a worker.
+pub(crate) fn serve_as(deputy: Clerk, f: impl FnOnce()) {
+    DEPUTY.with(|current| *current.borrow_mut() = Some(deputy));
+    f();
+    DEPUTY.with(|current| current.borrow_mut().take());
 }
 
 /// Says that this thread works for the blocking pool of a runtime, for the rest of its life.

@@ -7,3 +7,4 @@ mod coop; // whose turn it is
 mod join_set; // many of one type
 mod task_local; // values of their own
 mod group; // all that descends from them
+mod block_in_place; // blocking the thread

@@ -48,6 +48,7 @@ use crate::task::waker;
 /// # });
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
 pub fn abort_subtree(root: AsyncId) -> usize {
     let watch = Watch::new();
     watch.doom();

@@ -4,6 +4,7 @@
 //! happens, or with the injector. Workers take tasks from their own queue, from the injector, and
 //! from each other; one that finds nothing sleeps, in the driver if nobody else does.
 
+pub(crate) mod deputy; // who stands in for a worker that blocks
 pub(crate) mod idle; // who sleeps, and whom to wake
 pub(crate) mod lookup; // runtimes by number
 pub(crate) mod monitor; // who looks after stuck workers

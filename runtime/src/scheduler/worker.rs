@@ -16,6 +16,7 @@ use crate::hooks::RuntimeId;
 use crate::hooks::life;
 use crate::primitive::Ordering;
 use crate::queue::local::{Local, Pushed};
+use crate::scheduler::deputy::{Clerk, Post};
 use crate::scheduler::idle::Searching;
 use crate::scheduler::{Remote, Shared};
 use crate::task::cell::TaskRef;
@@ -35,6 +36,7 @@ pub(crate) struct Worker {
     random: Cell<u32>,
     /// Kept between turns, to not allocate in each.
     wakers: Cell<Vec<Waker>>,
+    post: Arc<Post>,
 }
 
 impl Worker {
@@ -50,7 +52,29 @@ impl Worker {
             unannounced: Cell::new(0),
             random,
             wakers: Cell::new(Vec::new()),
+            post: Post::new(),
         }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Hands all tasks of its own queue to the others, before it blocks.
+    pub(crate) fn vacate(&self) {
+        let mut is_any = false;
+        while let Some(task) = self.local.pop(&self.remote().queue) {
+            self.shared.inject.push_woken(task);
+            is_any = true;
+        }
+        if is_any {
+            self.shared.notify();
+        }
+    }
+
+    /// Returns the worker as somebody for whom another may stand in.
+    pub(crate) fn clerk(&self) -> Clerk {
+        Clerk::worker(self.shared.clone(), self.index, self.post.clone())
     }
 
     pub(crate) fn index(&self) -> usize {
@@ -86,6 +110,8 @@ impl Worker {
             }
         }
         Searching::end_any(searching);
+        // The last worker to leave takes it that nobody else runs tasks any more.
+        self.post.wait_for_deputies();
         self.drain();
     }
 

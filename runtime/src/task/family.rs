@@ -275,7 +275,10 @@ mod tests {
         Runtime::new()?.block_on(async {
             assert!(!is_any_watched());
             let group = TaskGroup::new();
-            let member = group.spawn(async { crate::spawn(std::future::pending::<()>()) });
+            let spawns = std::future::poll_fn(|_| {
+                std::task::Poll::Ready(crate::spawn(std::future::pending::<()>()))
+            });
+            let member = group.spawn(spawns);
             let id = member.id();
             assert!(is_any_watched() && watches_of(id).is_some());
             let child = member.await.map_err(std::io::Error::other)?;

@@ -59,7 +59,6 @@ impl TaskGroup {
     /// # Panics
     /// Outside a runtime.
     #[track_caller]
-    #[expect(clippy::must_use_candidate, reason = "the group waits for it, too")]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -70,7 +69,6 @@ impl TaskGroup {
 
     /// Spawns a member on a runtime.
     #[track_caller]
-    #[expect(clippy::must_use_candidate, reason = "the group waits for it, too")]
     pub fn spawn_on<F>(&self, future: F, handle: &Handle) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -85,7 +83,6 @@ impl TaskGroup {
     /// # Panics
     /// Outside a runtime.
     #[track_caller]
-    #[expect(clippy::must_use_candidate, reason = "the group waits for it, too")]
     pub fn spawn_blocking<F, R>(&self, closure: F) -> JoinHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
@@ -121,6 +118,7 @@ impl TaskGroup {
 
     /// Aborts all members, and those that come from now on before they begin. Returns how many are
     /// alive.
+    #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn abort(&self) -> usize {
         self.watch.doom()
     }

@@ -22,6 +22,7 @@ mod unhandled; // who hears of a panic that nobody waits for
 mod error; // why it has no output
 mod join; // who waits for it
 mod builder; // what can be said about it before it begins
+mod blocking; // how it may block where it is
 mod yielding; // how it lets others go first
 pub(crate) mod family; // what descends from it, if somebody asks
 mod group; // many of them, with all that descends from them
@@ -33,6 +34,7 @@ pub mod join_set; // many of them, of one type
 pub use crate::facade::{JoinSubtree, abort_subtree, join_subtree};
 pub use crate::hooks::AsyncId as Id;
 pub use crate::spawn::{spawn, spawn_blocking, spawn_root};
+pub use blocking::block_in_place;
 pub use builder::Builder;
 pub use coop::{Unconstrained, consume_budget, unconstrained};
 pub use error::JoinError;
