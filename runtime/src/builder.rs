@@ -224,6 +224,10 @@ impl Builder {
         self
     }
 
+    pub(crate) fn is_multi_thread(&self) -> bool {
+        self.config.flavor == Flavor::MultiThread
+    }
+
     /// Makes the runtime.
     ///
     /// Called again, it makes another runtime like it, but without the hooks, which are the first

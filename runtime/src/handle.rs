@@ -1,5 +1,6 @@
 //! Reaches a runtime from anywhere.
 
+use std::any::type_name;
 use std::fmt;
 use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -34,6 +35,21 @@ pub enum RuntimeFlavor {
 /// There is no runtime here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TryCurrentError(());
+
+impl TryCurrentError {
+    /// Says whether no runtime is current on the thread, which is always the cause.
+    #[must_use]
+    pub fn is_missing_context(&self) -> bool {
+        true
+    }
+
+    /// Says whether the thread is ending and has lost its runtime already. Never: it is then said
+    /// to have none.
+    #[must_use]
+    pub fn is_thread_local_destroyed(&self) -> bool {
+        false
+    }
+}
 
 impl fmt::Display for TryCurrentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -173,7 +189,7 @@ impl Handle {
     /// Inside a task or another `block_on`, whose thread must not block; and if the future does.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        runtime::block_on_parked(&self.shared, future)
+        runtime::block_on_parked(&self.shared, future, type_name::<F>)
     }
 
     /// Returns what the runtime is doing, in numbers.

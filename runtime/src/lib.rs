@@ -37,6 +37,7 @@ mod blocking; // where it may block
 mod handle; // how it is reached
 mod builder; // what it is to be like
 pub mod runtime; // who owns the threads
+mod local_runtime; // and who stays on one
 mod metrics; // what it is doing, in numbers
 
 pub mod time; // sleeps, deadlines, ticks

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use crate::blocking::{Job, Pool};
 use crate::handle::Handle;
-use crate::hooks::Kind;
 use crate::hooks::life::{Birth, Life};
+use crate::hooks::{Kind, RuntimeId};
 use crate::scheduler::Shared;
 use crate::task::JoinHandle;
-use crate::task::{cell, family};
+use crate::task::cell::{self, TaskRef};
+use crate::task::family;
 
 /// Spawns a task on the current runtime.
 ///
@@ -106,7 +107,7 @@ pub(crate) fn blocking_birth<F>() -> Birth {
     Birth::new(Kind::BLOCKING, type_name::<F>)
 }
 
-/// The one way a task comes into being: it is allocated, `init` is emitted, a queue gets it.
+/// Spawns a task: it is allocated, `init` is emitted, a queue gets it.
 pub(crate) fn spawn_on<F>(shared: &Arc<Shared>, birth: Birth, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -126,15 +127,41 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    let birth = birth.runtime(shared.id());
+    let (task, handle) = make(future, birth, shared.id(), enroll);
+    shared.push_new(task);
+    handle
+}
+
+/// Makes a task that is polled on this thread only, and belongs to the queue with this number. The
+/// caller queues it there.
+pub(crate) fn make_local<F>(
+    future: F,
+    birth: Birth,
+    queue: RuntimeId,
+) -> (TaskRef, JoinHandle<F::Output>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    make(future, birth, queue, enroll)
+}
+
+/// Allocates a task and emits `init`.
+fn make<F: Future>(
+    future: F,
+    birth: Birth,
+    queue: RuntimeId,
+    enroll: impl FnOnce(&JoinHandle<F::Output>, bool),
+) -> (TaskRef, JoinHandle<F::Output>) {
     let is_root = birth.is_root();
-    let life = Life::unborn(birth.runtime(shared.id()));
+    let life = Life::unborn(birth);
     let id = life.id();
-    let (newborn, join) = cell::allocate(future, life, shared.id());
+    let (newborn, join) = cell::allocate(future, life, queue);
     let handle = JoinHandle::new(id, join);
     let task = newborn.born();
     enroll(&handle, is_root);
-    shared.push_new(task);
-    handle
+    (task, handle)
 }
 
 /// Enrolls a new task with the watches of its creator.
@@ -168,13 +195,8 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    let is_root = birth.is_root();
-    let life = Life::unborn(birth.runtime(shared.id()));
-    let id = life.id();
-    let (newborn, join) = cell::allocate(Job::new(closure), life, shared.id());
-    let handle = JoinHandle::new(id, join);
-    let job = newborn.born();
-    enroll(&handle, is_root);
+    let birth = birth.runtime(shared.id());
+    let (job, handle) = make(Job::new(closure), birth, shared.id(), enroll);
     Pool::push(shared, job);
     handle
 }

@@ -8,3 +8,5 @@ mod join_set; // many of one type
 mod task_local; // values of their own
 mod group; // all that descends from them
 mod block_in_place; // blocking the thread
+mod local; // staying on it
+mod runtime; // what runs them

@@ -79,7 +79,7 @@ fn write(
     facade: &TokenStream,
 ) -> TokenStream {
     let body = &function.body;
-    let builder = options.builder(facade);
+    let (runner, builder) = (options.runner(entry), options.builder(facade));
     let typed = function.output().map(|output| {
         quote! {
             if false {
@@ -93,7 +93,7 @@ fn write(
                 #typed
                 #body
             };
-            #facade::entry::#entry(#builder, body)
+            #facade::entry::#runner(#builder, body)
         }
     };
     assemble(entry, function, &block)

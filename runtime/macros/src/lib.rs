@@ -22,9 +22,9 @@ use entry::Entry;
 ///
 /// | option | is | without it |
 /// |---|---|---|
-/// | `flavor` | `"multi_thread"` or `"current_thread"` | `"multi_thread"` |
+/// | `flavor` | `"multi_thread"`, `"current_thread"`, or `"local"` for a `LocalRuntime` | `"multi_thread"` |
 /// | `worker_threads` | how many workers, from 1 to 1024; for `multi_thread` | one per core |
-/// | `start_paused` | whether the clock stands from the start; for `current_thread` | `false` |
+/// | `start_paused` | whether the clock stands from the start; not for `multi_thread` | `false` |
 /// | `unhandled_panic` | `"report"`, `"ignore"` or `"shutdown_runtime"` | `"report"` |
 /// | `name` | the name of the runtime | none |
 /// | `crate` | the path of forebear, where another crate re-exports it | from `Cargo.toml` |

@@ -3,7 +3,7 @@
 //! All that is wrong is said at once, each at its own place.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
@@ -17,6 +17,7 @@ const WORKERS_MAX: usize = 1024;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flavor {
     CurrentThread,
+    Local,
     MultiThread,
 }
 
@@ -72,10 +73,12 @@ impl Options {
             }
         }
         let said = |name| seen.iter().find(|(other, _)| other == name).map(|(_, at)| *at);
-        for (name, wanted) in
-            [("worker_threads", Flavor::MultiThread), ("start_paused", Flavor::CurrentThread)]
-        {
-            let Some(at) = said(name).filter(|_| self.flavor != wanted) else { continue };
+        let is_multi_thread = self.flavor == Flavor::MultiThread;
+        for (name, wanted, fits) in [
+            ("worker_threads", Flavor::MultiThread, is_multi_thread),
+            ("start_paused", Flavor::CurrentThread, !is_multi_thread),
+        ] {
+            let Some(at) = said(name).filter(|_| !fits) else { continue };
             let wanted = wanted.name();
             let cure = match said("flavor") {
                 Some(_) => format!("leave it out, or write `flavor = \"{wanted}\"`"),
@@ -130,10 +133,21 @@ impl Options {
         Ok(())
     }
 
+    /// Returns the function of the facade that runs the body.
+    pub(crate) fn runner(&self, entry: Entry) -> Ident {
+        let name = match (entry, self.flavor) {
+            (Entry::Main, Flavor::Local) => "main_local",
+            (Entry::Main, _) => "main",
+            (Entry::Test, Flavor::Local) => "test_local",
+            (Entry::Test, _) => "test",
+        };
+        Ident::new(name, Span::call_site())
+    }
+
     /// Writes a builder for such a runtime.
     pub(crate) fn builder(&self, facade: &TokenStream) -> TokenStream {
         let new = match self.flavor {
-            Flavor::CurrentThread => quote! { new_current_thread },
+            Flavor::CurrentThread | Flavor::Local => quote! { new_current_thread },
             Flavor::MultiThread => quote! { new_multi_thread },
         };
         let mut builder = quote! { #facade::runtime::Builder::#new() };
@@ -158,6 +172,7 @@ impl Flavor {
     fn name(self) -> &'static str {
         match self {
             Flavor::CurrentThread => "current_thread",
+            Flavor::Local => "local",
             Flavor::MultiThread => "multi_thread",
         }
     }
@@ -166,10 +181,11 @@ impl Flavor {
     fn of(name: &str) -> Result<Flavor, String> {
         let cure = match name {
             "current_thread" => return Ok(Flavor::CurrentThread),
+            "local" => return Ok(Flavor::Local),
             "multi_thread" => return Ok(Flavor::MultiThread),
             "single_thread" | "basic_scheduler" => "it is called `current_thread`",
             "threaded_scheduler" | "threadpool" => "it is called `multi_thread`",
-            _ => "the flavors are `multi_thread` and `current_thread`",
+            _ => "the flavors are `multi_thread`, `current_thread` and `local`",
         };
         Err(format!("there is no flavor `{name}`: {cure}"))
     }
@@ -239,14 +255,5 @@ fn add(wrong: &mut syn::Result<()>, error: syn::Error) {
     match wrong {
         Ok(()) => *wrong = Err(error),
         Err(errors) => errors.combine(error),
-    }
-}
-
-impl ToTokens for Entry {
-    fn to_tokens(&self, tokens: &mut TokenStream) {
-        tokens.extend(match self {
-            Entry::Main => quote! { main },
-            Entry::Test => quote! { test },
-        });
     }
 }

@@ -30,6 +30,7 @@ use crate::task::owned::Owned;
 use crate::task::poll;
 
 use idle::Idle;
+use lookup::Target;
 use monitor::Monitor;
 use shutdown::Ending;
 pub(crate) use worker::Worker;
@@ -56,6 +57,11 @@ pub(crate) struct Remote {
     pub(crate) parker: Parker,
     /// How many tasks it has begun to run, for the monitor. Relaxed: only its changing matters.
     pub(crate) polls: AtomicU64,
+    /// How often it has gone to sleep, and how often it has gone on. Relaxed, as the next.
+    pub(crate) parks: AtomicU64,
+    pub(crate) unparks: AtomicU64,
+    /// For how long it was not asleep, up to when it last went to sleep.
+    pub(crate) busy_ns: AtomicU64,
 }
 
 /// Makes what all threads share, and the queues of the workers.
@@ -70,8 +76,14 @@ pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
     for _ in 0..workers {
         let (local, queue) = local::new();
         locals.push(local);
-        let polls = AtomicU64::new(0);
-        remotes.push(CachePadded::new(Remote { queue, parker: Parker::new(), polls }));
+        remotes.push(CachePadded::new(Remote {
+            queue,
+            parker: Parker::new(),
+            polls: AtomicU64::new(0),
+            parks: AtomicU64::new(0),
+            unparks: AtomicU64::new(0),
+            busy_ns: AtomicU64::new(0),
+        }));
     }
     let shared = Arc::new(Shared {
         claim: lookup::claim()?,
@@ -101,7 +113,8 @@ pub(crate) fn schedule(task: TaskRef) {
     });
     let Some(task) = elsewhere else { return };
     match lookup::find(task.runtime()) {
-        Some(shared) => shared.push_woken(task),
+        Some(Target::Runtime(shared)) => shared.push_woken(task),
+        Some(Target::Local(queue)) => queue.push_woken(task),
         // The runtime has ended without the task, which it does only to a task that is complete.
         None => drop(task),
     }

@@ -8,13 +8,13 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::driver::Turn;
 use crate::enter;
 use crate::hooks::RuntimeId;
 use crate::hooks::life;
-use crate::primitive::Ordering;
+use crate::primitive::{AtomicU64, Ordering};
 use crate::queue::local::{Local, Pushed};
 use crate::scheduler::deputy::{Clerk, Post};
 use crate::scheduler::idle::Searching;
@@ -37,6 +37,8 @@ pub(crate) struct Worker {
     /// Kept between turns, to not allocate in each.
     wakers: Cell<Vec<Waker>>,
     post: Arc<Post>,
+    /// Since when it is not asleep.
+    awake_since: Cell<Instant>,
 }
 
 impl Worker {
@@ -53,6 +55,7 @@ impl Worker {
             random,
             wakers: Cell::new(Vec::new()),
             post: Post::new(),
+            awake_since: Cell::new(Instant::now()),
         }
     }
 
@@ -176,9 +179,7 @@ impl Worker {
     }
 
     fn execute(&self, task: TaskRef) {
-        let polls = &self.remote().polls;
-        // Relaxed, and not a read-modify-write: only this thread writes it.
-        polls.store(polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        add(&self.remote().polls, 1);
         if let Some(again) = poll::run(task, &self.shared.owned, self.index) {
             let pushed = self.local.push_back(again);
             self.note(pushed);
@@ -247,7 +248,7 @@ impl Worker {
     /// Sleeps until there is work. Returns the right to search for it, if somebody gave it.
     fn sleep<'a>(&'a self, searching: Option<Searching<'a>>) -> Option<Searching<'a>> {
         let asleep = self.shared.idle.sleep(self.index, searching);
-        self.shared.config.thread_parks();
+        self.note_sleep();
         loop {
             // It may drop what is foreign, which may make tasks ready: before the last look.
             life::rest();
@@ -262,8 +263,23 @@ impl Worker {
         }
         let searching = asleep.wake();
         self.shared.monitor.worker_woke();
-        self.shared.config.thread_unparks();
+        self.note_wake();
         searching
+    }
+
+    /// Says that it has nothing to do. What that makes ready is seen by the last look.
+    fn note_sleep(&self) {
+        let busy = self.awake_since.get().elapsed();
+        let remote = self.remote();
+        add(&remote.busy_ns, u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX));
+        add(&remote.parks, 1);
+        self.shared.config.thread_parks();
+    }
+
+    fn note_wake(&self) {
+        self.awake_since.set(Instant::now());
+        add(&self.remote().unparks, 1);
+        self.shared.config.thread_unparks();
     }
 
     fn park(&self) {
@@ -340,12 +356,12 @@ impl Worker {
         // It may drop what is foreign, which may make tasks ready: before the last look.
         life::rest();
         let asleep = self.shared.idle.sleep(self.index, None);
-        self.shared.config.thread_parks();
+        self.note_sleep();
         if self.shared.inject.is_empty() && self.local.is_empty() && !self.skip_time() {
             self.park();
         }
         Searching::end_any(asleep.wake());
-        self.shared.config.thread_unparks();
+        self.note_wake();
     }
 
     /// If the clock stands and nothing else can happen, moves it to the next timer. Says whether
@@ -368,4 +384,10 @@ impl Worker {
         self.glance();
         true
     }
+}
+
+/// Adds to a number that only this thread writes, and others read: Relaxed, and no
+/// read-modify-write.
+fn add(number: &AtomicU64, more: u64) {
+    number.store(number.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
 }

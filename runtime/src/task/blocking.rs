@@ -2,7 +2,7 @@
 
 use crate::config::Flavor;
 use crate::enter;
-use crate::task::coop;
+use crate::task::{coop, local_set};
 
 /// Runs a closure that blocks, on this thread, in the task that is running.
 ///
@@ -17,7 +17,8 @@ use crate::task::coop;
 /// Outside a task, and in `spawn_blocking`, the closure is just called.
 ///
 /// # Panics
-/// On a current-thread runtime, whose only thread would do nothing else; and if `f` does.
+/// On a current-thread runtime and in a [`LocalSet`](crate::task::LocalSet), whose only thread would
+/// do nothing else; and if `f` does.
 ///
 /// # Hooks
 /// Emits nothing. The closure runs as code of the task, in its context.
@@ -44,14 +45,15 @@ where
     let is_only_thread = enter::with_worker(|worker| {
         worker.map(|worker| worker.shared().config.flavor == Flavor::CurrentThread)
     });
-    let is_only_thread = is_only_thread.unwrap_or_else(|| {
-        enter::current()
-            .is_some_and(|handle| handle.shared().config.flavor == Flavor::CurrentThread)
-    });
+    let is_only_thread = local_set::is_running()
+        || is_only_thread.unwrap_or_else(|| {
+            enter::current()
+                .is_some_and(|handle| handle.shared().config.flavor == Flavor::CurrentThread)
+        });
     assert!(
         !is_only_thread,
-        "`block_in_place` was called on a current-thread runtime, which has no other thread to go \
-         on with: use `spawn_blocking`, or a runtime of `Builder::new_multi_thread`"
+        "`block_in_place` was called on a current-thread runtime or in a `LocalSet`, which has no \
+         other thread to go on with: use `spawn_blocking`, or a runtime of `Builder::new_multi_thread`"
     );
     let apart = enter::apart();
     let _break = coop::break_from_turns();

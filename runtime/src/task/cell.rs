@@ -102,7 +102,7 @@ pub(crate) struct TaskRef(NonNull<Header>);
 
 // SAFETY: by I3 and I4 what is not thread-safe in a task is touched by one thread at a time, which
 // the transitions of the state hand on; and spawning asks for a future that may change threads, or
-// sees to it that only one thread runs it.
+// queues it where only one thread runs it: `task/local_queue.rs`.
 unsafe impl Send for TaskRef {}
 // SAFETY: through a shared reference only the state can be reached, which is atomic (I4).
 unsafe impl Sync for TaskRef {}

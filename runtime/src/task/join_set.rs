@@ -15,7 +15,7 @@ use crate::hooks::AsyncId;
 use crate::primitive::Mutex;
 use crate::spawn;
 use crate::task::waker::{drop_foreign, wake_foreign};
-use crate::task::{self, AbortHandle, JoinError, JoinHandle, coop};
+use crate::task::{self, AbortHandle, JoinError, JoinHandle, LocalSet, coop};
 
 /// Tasks that belong together: their outputs are taken in the order in which they complete, and
 /// what is left is aborted with the set.
@@ -200,6 +200,27 @@ impl<T: 'static> JoinSet<T> {
         T: Send,
     {
         self.insert(handle.spawn(future))
+    }
+
+    /// Spawns a task that stays on this thread: see [`spawn_local`](crate::task::spawn_local).
+    ///
+    /// # Panics
+    /// Outside a [`LocalSet`] and a [`LocalRuntime`](crate::runtime::LocalRuntime).
+    #[track_caller]
+    pub fn spawn_local<F>(&mut self, future: F) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+    {
+        self.insert(task::spawn_local(future))
+    }
+
+    /// Spawns a task in a set of local tasks: see [`LocalSet::spawn_local`].
+    #[track_caller]
+    pub fn spawn_local_on<F>(&mut self, future: F, local_set: &LocalSet) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+    {
+        self.insert(local_set.spawn_local(future))
     }
 
     /// Runs a closure that blocks: see [`spawn_blocking`](crate::task::spawn_blocking).
@@ -442,6 +463,27 @@ impl<'a, T: 'static> Builder<'a, T> {
         T: Send,
     {
         self.set.insert(self.builder.spawn_on(future, handle))
+    }
+
+    /// Spawns a task that stays on this thread: see [`JoinSet::spawn_local`].
+    ///
+    /// # Panics
+    /// Outside a [`LocalSet`] and a [`LocalRuntime`](crate::runtime::LocalRuntime).
+    #[track_caller]
+    pub fn spawn_local<F>(self, future: F) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+    {
+        self.set.insert(self.builder.spawn_local(future))
+    }
+
+    /// Spawns a task in a set of local tasks: see [`JoinSet::spawn_local_on`].
+    #[track_caller]
+    pub fn spawn_local_on<F>(self, future: F, local_set: &LocalSet) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+    {
+        self.set.insert(self.builder.spawn_local_on(future, local_set))
     }
 
     /// Runs a closure that blocks: see [`JoinSet::spawn_blocking`].

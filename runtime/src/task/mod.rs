@@ -22,6 +22,8 @@ mod unhandled; // who hears of a panic that nobody waits for
 mod error; // why it has no output
 mod join; // who waits for it
 mod builder; // what can be said about it before it begins
+pub(crate) mod local_queue; // where those wait that stay on one thread
+pub(crate) mod local_set; // who runs them
 mod blocking; // how it may block where it is
 mod yielding; // how it lets others go first
 pub(crate) mod family; // what descends from it, if somebody asks
@@ -42,6 +44,7 @@ pub use group::TaskGroup;
 pub use id::{id, try_id};
 pub use join::{AbortHandle, JoinHandle};
 pub use join_set::JoinSet;
+pub use local_set::{LocalEnterGuard, LocalSet, RunUntil, spawn_local};
 pub use task_local::{AccessError, LocalKey, TaskLocalFuture};
 pub use unhandled::UnhandledPanic;
 pub use yielding::{YieldNow, yield_now};

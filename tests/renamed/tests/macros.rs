@@ -115,6 +115,34 @@ async fn a_test_may_leave_tasks_and_timers_to_the_end_of_its_runtime() {
     tokio::task::yield_now().await;
 }
 
+#[tokio::test(flavor = "local")]
+async fn a_local_test_spawns_what_may_not_leave_its_thread() {
+    let shared = std::rc::Rc::new(3);
+    let mine = shared.clone();
+    let task = tokio::task::spawn_local(async move { *mine });
+    assert_eq!(task.await.unwrap() + *shared, 6);
+}
+
+#[tokio::main(flavor = "local", start_paused = true)]
+async fn local_main() -> std::rc::Rc<u32> {
+    sleep(Duration::from_secs(3600)).await;
+    let task = tokio::task::spawn_local(async { std::rc::Rc::new(4) });
+    task.await.unwrap()
+}
+
+#[test]
+fn a_local_main_is_named_after_its_function() {
+    assert_eq!(*local_main(), 4);
+    let label = {
+        #[tokio::main(flavor = "local")]
+        async fn named() -> String {
+            execution_async_resource(|resource| resource.unwrap().label().to_owned())
+        }
+        named()
+    };
+    assert!(label.ends_with("::named"), "{label}");
+}
+
 #[tokio::test]
 async fn select_takes_the_branch_that_is_ready_first() {
     let (sender, mut receiver) = tokio::sync::oneshot::channel::<u32>();
