@@ -4,7 +4,7 @@
 //! be kept until the runtime has ended; `rest()`, which is called when all workers have been
 //! asleep for a while; and `assert_quiescent(RuntimeId)`, which panics if something of a runtime
 //! that has ended is alive and that can be known;
-//! `creator_of(AsyncId)` and `is_alive(AsyncId)`, which say what is known of a resource.
+//! and `creator_of(AsyncId)`, which says what is known of a resource.
 
 #[cfg(feature = "context")]
 pub mod inspect; // the tree of this runtime
@@ -27,6 +27,11 @@ pub use subtree::{JoinSubtree, abort_subtree, join_subtree};
 #[cfg(feature = "context")]
 pub use with_context::Lineage;
 #[cfg(feature = "context")]
-pub(crate) use with_context::{Options, assert_quiescent, creator_of, is_alive, rest};
+pub(crate) use with_context::{Options, creator_of, is_alive, rest};
 #[cfg(not(feature = "context"))]
-pub(crate) use without_context::{Options, assert_quiescent, creator_of, is_alive, rest};
+pub(crate) use without_context::{Options, creator_of, rest};
+
+#[cfg(all(feature = "context", feature = "macros"))]
+pub(crate) use with_context::assert_quiescent;
+#[cfg(all(not(feature = "context"), feature = "macros"))]
+pub(crate) use without_context::assert_quiescent;

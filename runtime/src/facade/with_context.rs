@@ -7,6 +7,7 @@ use forebear_context::tracker;
 use crate::builder::Builder;
 use crate::hooks::RuntimeId;
 
+#[cfg(feature = "macros")]
 pub(crate) use forebear_context::testing::assert_quiescent;
 pub use forebear_context::tracker::Lineage;
 pub(crate) use forebear_context::tracker::{creator_of, is_alive};

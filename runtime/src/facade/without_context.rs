@@ -8,16 +8,12 @@ use crate::hooks::{AsyncId, RuntimeId};
 pub(crate) fn rest() {}
 
 /// Nothing is known of what is alive.
+#[cfg(feature = "macros")]
 pub(crate) fn assert_quiescent(_runtime: RuntimeId) {}
 
 /// Nothing is known of who created what.
 pub(crate) fn creator_of(_id: AsyncId) -> Option<Option<AsyncId>> {
     None
-}
-
-/// Nothing is known of what is alive.
-pub(crate) fn is_alive(_id: AsyncId) -> bool {
-    false
 }
 
 #[derive(Clone, Debug)]

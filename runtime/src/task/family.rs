@@ -19,6 +19,9 @@
 //! the map, under the same lock, and then reads the count. So either the seeder finds the task in
 //! the map, or its spawner finds the watch. The same holds for one that ends.
 
+#[cfg(feature = "context")]
+mod seed; // what is alive when a watch begins
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -29,6 +32,9 @@ use crate::hooks::{AsyncId, execution_async_id};
 use crate::primitive::Mutex;
 use crate::task::waker::{drop_foreign, wake_foreign};
 use crate::task::{AbortHandle, coop};
+
+#[cfg(feature = "context")]
+pub(crate) use seed::seed;
 
 /// How many watches there are. On std's atomics even under loom, which has no static ones.
 static WATCHES: AtomicUsize = AtomicUsize::new(0);
@@ -222,36 +228,6 @@ fn enroll_with(watches: &Watches, task: AbortHandle) {
     Shard::of(id).with(|map| map.insert(id, watches.clone()));
     for watch in watches.iter() {
         watch.enroll(id, Some(task.clone()));
-    }
-}
-
-/// Enrolls what is alive of a family, when the watch was counted before. Returns how many there are.
-///
-/// `look` returns the members as far as they are in the id map. It is asked again until it finds
-/// nobody new, because a member that was not enrolled yet may have created others meanwhile.
-pub(crate) fn seed(watch: &Arc<Watch>, look: impl Fn() -> Vec<AbortHandle>) -> usize {
-    let mut count = 0;
-    loop {
-        let mut is_settled = true;
-        for task in look() {
-            let id = task.id();
-            if !watch.enroll(id, Some(task)) {
-                continue;
-            }
-            Shard::of(id).with(|map| {
-                let others = map.get(&id).into_iter().flat_map(|watches| watches.iter());
-                let watches = others.cloned().chain([watch.clone()]).collect();
-                map.insert(id, watches);
-            });
-            (count, is_settled) = (count + 1, false);
-            // It may have been struck off before it was enrolled: then nobody else would do it.
-            if !facade::is_alive(id) {
-                strike_off(id);
-            }
-        }
-        if is_settled {
-            return count;
-        }
     }
 }
 

@@ -119,6 +119,7 @@ pub struct AbortHandle {
 }
 
 impl AbortHandle {
+    #[cfg(feature = "context")]
     pub(crate) fn new(id: AsyncId, task: TaskRef) -> AbortHandle {
         AbortHandle { id, task }
     }

@@ -68,6 +68,7 @@ pub(crate) fn state_of(waker: &Waker) -> Option<Snapshot> {
 }
 
 /// Returns the task of this waker, `None` if it is not a waker of ours.
+#[cfg(feature = "context")]
 pub(crate) fn task_of(waker: &Waker) -> Option<TaskRef> {
     if !std::ptr::eq(waker.vtable(), &raw const TABLE) {
         return None;
