@@ -26,6 +26,7 @@ use crate::primitive::{AtomicU64, Mutex, Ordering};
 use crate::queue::inject::Inject;
 use crate::queue::local::{self, Local};
 use crate::task::cell::TaskRef;
+use crate::task::local_set;
 use crate::task::owned::Owned;
 use crate::task::poll;
 
@@ -112,6 +113,7 @@ pub(crate) fn schedule(task: TaskRef) {
         _ => Some(task),
     });
     let Some(task) = elsewhere else { return };
+    let Err(task) = local_set::push_here(task) else { return };
     match lookup::find(task.runtime()) {
         Some(Target::Runtime(shared)) => shared.push_woken(task),
         Some(Target::Local(queue)) => queue.push_woken(task),

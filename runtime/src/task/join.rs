@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use crate::hooks::AsyncId;
 use crate::scheduler;
@@ -90,8 +90,17 @@ impl<T> Future for JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
-    /// Waits for the output, whatever is left of the budget.
-    pub(crate) fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+    /// Returns the output if the task is complete and nobody has taken it.
+    pub(crate) fn take_output(&mut self) -> Option<Result<T, JoinError>> {
+        self.join.take_output()
+    }
+
+    /// Leaves a waker with the task. Says whether it will be woken: else the task is complete.
+    pub(crate) fn leave_waker(&mut self, waker: &Waker) -> bool {
+        !self.is_finished() && self.join.leave_waker(waker)
+    }
+
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         let join = &mut self.join;
         let is_complete = join.task().state().load().is_complete();
         if !is_complete && join.leave_waker(cx.waker()) {

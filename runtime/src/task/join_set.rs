@@ -1,7 +1,7 @@
 //! Gathers tasks whose outputs are all of one type, to take them as they come.
 //!
-//! Each task in the set is joined with a waker of its own, which notes in a queue that this one is
-//! to be looked at; so a set of many tasks looks only at those that are complete.
+//! With each task in the set a waker is left that notes in a queue that this one is complete; so a
+//! set of many tasks looks only at those that are.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -44,17 +44,11 @@ pub struct JoinSet<T> {
 }
 
 struct Entries<T> {
-    slots: Vec<Option<Entry<T>>>,
+    slots: Vec<Option<JoinHandle<T>>>,
     free: Vec<usize>,
 }
 
-struct Entry<T> {
-    handle: JoinHandle<T>,
-    /// Tells `ready` about this entry.
-    waker: Waker,
-}
-
-/// Which entries are to be looked at.
+/// Which slots are to be looked at.
 #[derive(Default)]
 struct Ready {
     inner: Mutex<Inner>,
@@ -66,8 +60,8 @@ struct Inner {
     joiner: Option<Waker>,
 }
 
-/// The waker of an entry. It may be late: then the slot is empty, or has another entry, and is
-/// looked at in vain.
+/// The waker that is left with the task in a slot. It may be late: then the slot is empty, or has
+/// another task, and is looked at in vain.
 struct Tell {
     slot: usize,
     ready: Arc<Ready>,
@@ -115,7 +109,7 @@ impl<T> Entries<T> {
         self.slots.len() - self.free.len()
     }
 
-    /// Returns the slot that the next entry gets.
+    /// Returns the slot that the next task gets.
     fn next_slot(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -123,12 +117,11 @@ impl<T> Entries<T> {
         })
     }
 
-    /// Returns the output of an entry, if it is there and complete, and removes it.
+    /// Returns the output of the task in a slot, if there is one that is complete, and removes it.
     fn take(&mut self, slot: usize) -> Option<(AsyncId, Result<T, JoinError>)> {
-        let entry = self.slots[slot].as_mut()?;
-        let mut cx = Context::from_waker(&entry.waker);
-        let Poll::Ready(output) = entry.handle.poll_output(&mut cx) else { return None };
-        let id = entry.handle.id();
+        let handle = self.slots[slot].as_mut()?;
+        let output = handle.take_output()?;
+        let id = handle.id();
         self.slots[slot] = None;
         self.free.push(slot);
         if self.len() == 0 {
@@ -139,7 +132,7 @@ impl<T> Entries<T> {
     }
 
     fn all(&self) -> impl Iterator<Item = &JoinHandle<T>> {
-        self.slots.iter().flatten().map(|entry| &entry.handle)
+        self.slots.iter().flatten()
     }
 }
 
@@ -246,14 +239,16 @@ impl<T: 'static> JoinSet<T> {
         self.insert(handle.spawn_blocking(closure))
     }
 
-    pub(crate) fn insert(&mut self, handle: JoinHandle<T>) -> AbortHandle {
+    pub(crate) fn insert(&mut self, mut handle: JoinHandle<T>) -> AbortHandle {
         let abort = handle.abort_handle();
         let slot = self.entries.next_slot();
-        let tell = Arc::new(Tell { slot, ready: self.ready.clone() });
-        let waker = Waker::from(tell);
-        self.entries.slots[slot] = Some(Entry { handle, waker: waker.clone() });
-        // It is looked at once in any case, which leaves the waker with it.
-        waker.wake();
+        let waker = Waker::from(Arc::new(Tell { slot, ready: self.ready.clone() }));
+        let will_tell = handle.leave_waker(&waker);
+        self.entries.slots[slot] = Some(handle);
+        if !will_tell {
+            // It is complete already.
+            waker.wake();
+        }
         abort
     }
 

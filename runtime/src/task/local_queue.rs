@@ -23,7 +23,7 @@ use crate::task::waker::{drop_foreign, wake_foreign};
 pub(crate) struct LocalQueue {
     claim: Claim,
     inner: Mutex<Inner>,
-    /// Rung when a task comes, for a thread that waits for the last of them.
+    /// Rung when a task comes after the end has begun, for the thread that waits for the last.
     bell: Condvar,
 }
 
@@ -65,8 +65,12 @@ impl LocalQueue {
         let mut inner = self.inner.lock();
         inner.tasks.push_back(task);
         let drivers = if inner.is_served { Vec::new() } else { std::mem::take(&mut inner.drivers) };
+        // Only the end of the set waits for it, and to ring is a system call.
+        let must_ring = inner.is_closed;
         drop(inner);
-        self.bell.notify_one();
+        if must_ring {
+            self.bell.notify_one();
+        }
         drivers.into_iter().for_each(wake_foreign);
     }
 
@@ -101,6 +105,16 @@ impl LocalQueue {
         let mut inner = self.inner.lock();
         inner.is_served = false;
         !inner.tasks.is_empty()
+    }
+
+    /// Stops taking tasks out, and leaves those that are there to whoever else drives the set.
+    pub(crate) fn leave(&self) {
+        let mut inner = self.inner.lock();
+        inner.is_served = false;
+        let drivers =
+            if inner.tasks.is_empty() { Vec::new() } else { std::mem::take(&mut inner.drivers) };
+        drop(inner);
+        drivers.into_iter().for_each(wake_foreign);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -17,6 +17,7 @@ use crate::hooks::life::Birth;
 use crate::runtime::Runtime;
 use crate::spawn;
 use crate::task::JoinHandle;
+use crate::task::cell::TaskRef;
 use crate::task::local_queue::LocalQueue;
 use crate::task::owned::Owned;
 use crate::task::poll;
@@ -90,6 +91,19 @@ pub(crate) fn here() -> Rc<Inner> {
 /// Says whether a set is being polled on this thread.
 pub(crate) fn is_running() -> bool {
     TURNS.get() > 0
+}
+
+/// Queues a task that was woken, if it belongs to the set that is current on this thread.
+pub(crate) fn push_here(task: TaskRef) -> Result<(), TaskRef> {
+    let is_its = |set: &&Rc<Inner>| set.queue.id() == task.runtime();
+    let set = CURRENT.try_with(|current| current.borrow().as_ref().filter(is_its).cloned());
+    match set {
+        Ok(Some(set)) => {
+            set.queue.push_woken(task);
+            Ok(())
+        }
+        _ => Err(task),
+    }
 }
 
 /// Keeps a set the current one of its thread: see [`LocalSet::enter`].
@@ -332,10 +346,10 @@ impl<F: Future> Future for RunUntil<'_, F> {
         let this = self.project();
         let inner = &this.set.inner;
         let _turn = inner.turn();
-        // Before the future is polled, so that what it wakes is not lost if it is ready.
         inner.queue.serve(cx.waker());
-        inner.queue.pause();
         if let Poll::Ready(output) = this.future.poll(cx) {
+            // What drives the set beside this, if anything, goes on with what is left.
+            inner.queue.leave();
             return Poll::Ready(output);
         }
         inner.run_some(cx);
