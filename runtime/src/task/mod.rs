@@ -45,6 +45,12 @@ pub use id::{id, try_id};
 pub use join::{AbortHandle, JoinHandle};
 pub use join_set::JoinSet;
 pub use local_set::{LocalEnterGuard, LocalSet, RunUntil, spawn_local};
-pub use task_local::{AccessError, LocalKey, TaskLocalFuture};
+pub use task_local::{AccessError, LocalKey};
 pub use unhandled::UnhandledPanic;
 pub use yielding::{YieldNow, yield_now};
+
+/// Futures that have a name.
+pub mod futures {
+    pub use super::coop::ConsumeBudget;
+    pub use super::task_local::TaskLocalFuture;
+}
