@@ -16,6 +16,8 @@ thread_local! {
     static DEPUTY: RefCell<Option<Clerk>> = const { RefCell::new(None) };
     /// The runtime for whose blocking pool this thread works.
     static POOL_OF: Cell<Option<RuntimeId>> = const { Cell::new(None) };
+    /// The runtime for which this thread runs tasks, all its life.
+    static WORKS_FOR: Cell<Option<RuntimeId>> = const { Cell::new(None) };
     /// How many levels of `block_on`, or of a worker's loop, are on the stack.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
@@ -132,6 +134,16 @@ pub(crate) fn serve_pool_of(runtime: RuntimeId) {
 /// Says whether this thread works for the blocking pool of a runtime.
 pub(crate) fn serves_pool_of(runtime: RuntimeId) -> bool {
     POOL_OF.get() == Some(runtime)
+}
+
+/// Says that this thread runs tasks of a runtime, for the rest of its life.
+pub(crate) fn work_for(runtime: RuntimeId) {
+    WORKS_FOR.set(Some(runtime));
+}
+
+/// Says whether this thread runs tasks of a runtime, and so cannot wait for its end.
+pub(crate) fn works_for(runtime: RuntimeId) -> bool {
+    WORKS_FOR.get() == Some(runtime)
 }
 
 /// Says that code of tasks runs above here, which must not block.

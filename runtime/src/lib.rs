@@ -16,6 +16,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! With the feature `macros` the function itself can be asynchronous:
+//!
+//! ```
+//! # #[cfg(feature = "macros")]
+//! #[forebear::main]
+//! async fn main() -> Result<(), forebear::task::JoinError> {
+//!     let answer = forebear::spawn(async { 6 * 7 });
+//!     assert_eq!(answer.await?, 42);
+//!     Ok(())
+//! }
+//! # #[cfg(not(feature = "macros"))]
+//! # fn main() {}
+//! ```
+//!
 //! Names and habits are tokio's, hooks and their events are those of Node's `async_hooks`, and the
 //! engine is its own. What a resource is, what its five events are, and how to listen to them, is
 //! told in [`hooks`].

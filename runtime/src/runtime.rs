@@ -213,6 +213,8 @@ impl Runtime {
         if let Some(core) = self.core.take() {
             core.drain(&shared);
         }
+        // A task that ends its runtime in `block_in_place` cannot wait for itself.
+        let wait = if enter::works_for(shared.id()) { Wait::No } else { wait };
         let until = match wait {
             Wait::No => return,
             Wait::AtMost(timeout) => Instant::now().checked_add(timeout),
@@ -267,6 +269,7 @@ fn start_worker(
     let worker = Mutex::new(Some(worker));
     shared.config.thread("").spawn(move || {
         let _handle = enter::handle(Handle::new(theirs.clone()));
+        enter::work_for(theirs.id());
         theirs.config.thread_starts();
         if let Some(worker) = worker.lock().take() {
             Rc::new(worker).run();

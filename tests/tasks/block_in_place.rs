@@ -187,3 +187,30 @@ fn many_tasks_block_for_a_short_time_and_none_is_lost() {
         assert_eq!(done.load(Ordering::Relaxed), 200);
     });
 }
+
+#[test]
+fn a_task_that_ends_its_own_runtime_does_not_wait_for_itself() {
+    for workers in [1, 2] {
+        let runtime = multi_thread(workers);
+        let (id, handle) = (runtime.id(), runtime.handle().clone());
+        let (tell, told) = mpsc::channel();
+        // The second blocks on a deputy, if there is only one worker.
+        let (go, may_go) = mpsc::channel::<()>();
+        let first = handle.spawn(async move {
+            block_in_place(|| may_go.recv().unwrap());
+        });
+        let second = handle.spawn(async move {
+            block_in_place(|| {
+                go.send(()).unwrap();
+                drop(runtime);
+            });
+            tell.send(()).unwrap();
+        });
+        told.recv().unwrap();
+        while !first.is_finished() || !second.is_finished() {
+            thread::yield_now();
+        }
+        drop((first, second));
+        forebear::testing::assert_quiescent(id);
+    }
+}

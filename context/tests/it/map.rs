@@ -228,3 +228,39 @@ fn a_flow_and_what_is_in_it_leave_the_map() {
     assert!(inside.iter().all(|id| all.get(*id).is_none()));
     assert!(all.get(root.id()).is_some());
 }
+
+#[test]
+fn descendants_are_found_by_creator_also_across_those_that_are_gone() {
+    let runtime = runtime();
+    let root = begin(runtime, "root");
+    let middle = root.run(|_| begin(runtime, "middle"));
+    // Caused by another, created by the one in the middle.
+    let cause = begin(runtime, "cause");
+    let leaf = middle.run(|_| with_trigger(cause.id(), || begin(runtime, "leaf")));
+    let child = middle.run(|_| begin(runtime, "child"));
+    let other = begin(runtime, "other");
+    let caused = with_trigger(root.id(), || begin(runtime, "caused"));
+    let descendants = |id| {
+        let mut found: Vec<AsyncId> =
+            tracker::descendants(id).into_iter().map(|(id, _)| id).collect();
+        found.sort_unstable();
+        found
+    };
+    let sorted = |lives: &[&Life]| {
+        let mut ids: Vec<AsyncId> = lives.iter().map(|life| life.id()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(descendants(root.id()), sorted(&[&root, &middle, &leaf, &child]));
+    assert_eq!(descendants(middle.id()), sorted(&[&middle, &leaf, &child]));
+    assert_eq!(descendants(cause.id()), sorted(&[&cause]));
+    assert_eq!(tracker::creator_of(leaf.id()), Some(Some(middle.id())));
+    assert_eq!(tracker::creator_of(other.id()), Some(None));
+    let gone = middle.id();
+    middle.end(Reason::Completed);
+    assert_eq!(tracker::creator_of(gone), None);
+    assert!(!tracker::is_alive(gone) && tracker::is_alive(leaf.id()));
+    assert_eq!(descendants(root.id()), sorted(&[&root, &leaf, &child]));
+    drop((root, cause, leaf, child, other, caused));
+    testing::assert_quiescent(runtime);
+}

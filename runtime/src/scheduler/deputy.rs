@@ -150,6 +150,7 @@ impl Clerk {
     /// The body of a deputy's thread.
     fn run(&self) {
         let _handle = enter::handle(Handle::new(self.shared.clone()));
+        enter::work_for(self.shared.id());
         self.shared.config.thread_starts();
         enter::serve_as(self.clone(), || self.work());
         // It may have been woken for something that it does not do any more.
