@@ -50,9 +50,9 @@ use crate::task::waker;
 /// ```
 #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
 pub fn abort_subtree(root: AsyncId) -> usize {
-    let watch = Watch::new();
-    watch.doom();
-    family::seed(&watch, || members(root))
+    let watch = family::watch_of(root);
+    family::seed(&watch, || members(root));
+    watch.doom()
 }
 
 /// Waits until no task of a subtree is alive: see [`abort_subtree`] for which they are.
@@ -66,7 +66,7 @@ pub fn abort_subtree(root: AsyncId) -> usize {
 /// # Hooks
 /// Emits nothing. By the time it returns, the tasks have emitted all their events.
 pub fn join_subtree(root: AsyncId) -> JoinSubtree {
-    let watch = Watch::new();
+    let watch = family::watch_of(root);
     family::seed(&watch, || members(root));
     JoinSubtree { root, watch }
 }

@@ -34,7 +34,7 @@ use crate::task::waker::{drop_foreign, wake_foreign};
 use crate::task::{AbortHandle, coop};
 
 #[cfg(feature = "context")]
-pub(crate) use seed::seed;
+pub(crate) use seed::{seed, watch_of};
 
 /// How many watches there are. On std's atomics even under loom, which has no static ones.
 static WATCHES: AtomicUsize = AtomicUsize::new(0);
@@ -216,19 +216,28 @@ fn inherited() -> Option<Watches> {
 
 /// Enrolls a task with one more watch than those of its creator.
 pub(crate) fn enroll_in(watch: &Arc<Watch>, task: AbortHandle, is_root: bool) {
-    let inherited = if is_root { None } else { inherited() };
-    let others = inherited.iter().flat_map(|watches| watches.iter());
-    let others = others.filter(|other| !Arc::ptr_eq(other, watch)).cloned();
-    let watches: Watches = others.chain([watch.clone()]).collect();
-    enroll_with(&watches, task);
+    if let Some(inherited) = inherited().filter(|_| !is_root) {
+        enroll_with(&inherited, task.clone());
+    }
+    enroll_with(std::slice::from_ref(watch), task);
 }
 
-fn enroll_with(watches: &Watches, task: AbortHandle) {
+fn enroll_with(watches: &[Arc<Watch>], task: AbortHandle) {
     let id = task.id();
-    Shard::of(id).with(|map| map.insert(id, watches.clone()));
-    for watch in watches.iter() {
+    index(id, watches);
+    for watch in watches {
         watch.enroll(id, Some(task.clone()));
     }
+}
+
+/// Notes that a task is a member of these watches, too: somebody else may just have noted others.
+fn index(id: AsyncId, watches: &[Arc<Watch>]) {
+    Shard::of(id).with(|map| {
+        let known = map.get(&id).map_or(&[][..], |known| known);
+        let is_new = |watch: &&Arc<Watch>| !known.iter().any(|known| Arc::ptr_eq(known, watch));
+        let all = known.iter().chain(watches.iter().filter(is_new)).cloned().collect();
+        map.insert(id, all);
+    });
 }
 
 /// Strikes a task off that has ended.
