@@ -169,8 +169,8 @@ fn ask_about_fields(beside: &mut Beside) {
 }
 
 fn runtime(lineage: Lineage) -> Runtime {
-    let builder = Builder::new_current_thread().lineage(lineage);
-    builder.build().expect("the system has descriptors for a bench")
+    let built = Builder::new_current_thread().lineage(lineage).build();
+    built.expect("the system has descriptors for a bench")
 }
 
 async fn trivial(n: u64) -> u64 {

@@ -83,8 +83,8 @@ fn flows_of_lives(n: u64) -> Duration {
 }
 
 fn runtime() -> Runtime {
-    let builder = Builder::new_current_thread().lineage(Lineage::Off);
-    builder.build().expect("the system has descriptors for a bench")
+    let built = Builder::new_current_thread().lineage(Lineage::Off).build();
+    built.expect("the system has descriptors for a bench")
 }
 
 async fn trivial(n: u64) -> u64 {

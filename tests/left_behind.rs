@@ -14,7 +14,7 @@ use forebear::testing::{Recorder, assert_quiescent};
 
 /// Ends a runtime while something of it runs that nobody can stop, and lets that end later.
 fn check(
-    builder: Builder,
+    mut builder: Builder,
     run: impl FnOnce(&Runtime, Box<dyn FnOnce() + Send>) -> JoinHandle<()>,
     end: impl FnOnce(Runtime),
 ) {
@@ -42,7 +42,13 @@ fn check(
 }
 
 fn builders() -> [Builder; 2] {
-    [Builder::new_current_thread(), Builder::new_multi_thread().worker_threads(2)]
+    [Builder::new_current_thread(), two_workers()]
+}
+
+fn two_workers() -> Builder {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(2);
+    builder
 }
 
 #[test]
@@ -63,7 +69,6 @@ fn a_job_that_outlives_its_runtime_is_told_to_the_end() {
 
 #[test]
 fn a_poll_that_outlives_its_runtime_is_told_to_the_end() {
-    let builder = Builder::new_multi_thread().worker_threads(2);
     let run = |runtime: &Runtime, stuck: Box<dyn FnOnce() + Send>| runtime.spawn(async { stuck() });
-    check(builder, run, Runtime::shutdown_background);
+    check(two_workers(), run, Runtime::shutdown_background);
 }

@@ -131,6 +131,16 @@ impl Ancestors {
         all
     }
 
+    /// Copies what caused what.
+    pub(crate) fn triggers(&self) -> Vec<(AsyncId, Option<AsyncId>)> {
+        let mut all = Vec::with_capacity(self.len());
+        for ring in &self.rings {
+            let ring = lock(ring);
+            all.extend(ring.ancestors.iter().map(|ancestor| (ancestor.id, ancestor.trigger)));
+        }
+        all
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.rings.iter().map(|ring| lock(ring).ancestors.len()).sum()
     }

@@ -263,6 +263,18 @@ impl Map {
         task.or_else(|| self.others.0.get(&id).map(|entry| Seen::other(&entry)))
     }
 
+    /// Returns what created a resource, `None` if that is not in the map.
+    pub(crate) fn creator_of(&self, id: AsyncId) -> Option<Option<AsyncId>> {
+        let look = |task: &Task| task.probe.look(|task| task.creator_id());
+        let task = self.tasks.0.get(&id).and_then(|task| look(&task));
+        task.or_else(|| self.others.0.get(&id).map(|entry| entry.creator()))
+    }
+
+    /// Copies what created what, of what is no task.
+    pub(crate) fn creators_of_others(&self) -> Vec<(AsyncId, Option<AsyncId>)> {
+        self.others.0.iter().map(|entry| (*entry.key(), entry.creator())).collect()
+    }
+
     /// Copies what is wanted and is no task, shard by shard: no two of them are held at once.
     pub(crate) fn copy_others(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<(AsyncId, Seen)> {
         let entries = self.others.0.iter().filter(|entry| wanted(entry));

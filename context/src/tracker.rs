@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use forebear_hooks::ledger::{Entrance, Ledger, set_ledger};
-use forebear_hooks::{Resource, RuntimeId};
+use forebear_hooks::{AsyncId, Resource, RuntimeId};
 
 use crate::inspect;
 use crate::lineage::{Ancestor, Ancestors};
@@ -126,6 +126,27 @@ pub fn forget(runtime: RuntimeId) {
 /// nothing else to do: what comes next has to make the room again.
 pub fn give_room_back() {
     MAP.give_room_back();
+}
+
+/// Returns what created a resource: `None` if it is not in the map, `Some(None)` if nothing did.
+#[must_use]
+pub fn creator_of(id: AsyncId) -> Option<Option<AsyncId>> {
+    MAP.creator_of(id)
+}
+
+/// Returns what created what: of what is in the map and no task, and of what is gone, as far as
+/// [`Lineage::Full`] remembers. Of the latter triggers are known only: they are the creators unless
+/// something else was stated.
+///
+/// For an executor that knows of its own tasks and timers who created them, and has looked there
+/// first.
+#[must_use]
+pub fn creators_of_others() -> Vec<(AsyncId, Option<AsyncId>)> {
+    // First what is alive: what ends meanwhile is then among the ancestors.
+    let alive = MAP.creators_of_others();
+    let mut all = ANCESTORS.triggers();
+    all.extend(alive);
+    all
 }
 
 /// Returns how many resources are in the map: what is alive, without the tasks that have not waited

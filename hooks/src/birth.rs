@@ -127,6 +127,13 @@ impl Birth {
         self
     }
 
+    /// Says whether it is to be a root.
+    #[must_use]
+    #[inline]
+    pub fn is_root(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.is_root)
+    }
+
     /// Makes it a root: with an empty context, no creator and no trigger, but a link to what is
     /// running.
     pub fn root(mut self) -> Birth {

@@ -16,6 +16,11 @@ pub(crate) const INJECT_INTERVAL_TICKS: u32 = 31;
 /// A busy worker looks at the driver every this many ticks, if nobody holds it.
 pub(crate) const EVENT_INTERVAL_TICKS: u32 = 61;
 
+/// The driver takes at most so many reports from the system at once.
+///
+/// A guess: 16 KiB of buffer, and rarely full.
+pub(crate) const IO_EVENTS_MAX: usize = 1024;
+
 /// More workers than this are surely a mistake in a number.
 pub(crate) const WORKERS_MAX: usize = 1024;
 
@@ -30,12 +35,21 @@ pub(crate) enum Flavor {
 
 pub(crate) type Callback = Arc<dyn Fn() + Send + Sync>;
 
+/// How the threads of a runtime are called.
+#[derive(Clone)]
+pub(crate) enum ThreadName {
+    Fixed(String),
+    /// Made anew for each thread.
+    Made(Arc<dyn Fn() -> String + Send + Sync>),
+}
+
 /// Everything the workers need to know that does not change while they run.
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) flavor: Flavor,
     pub(crate) workers: usize,
-    pub(crate) thread_name: String,
+    pub(crate) name: Option<String>,
+    pub(crate) thread_name: ThreadName,
     /// In bytes; the system's default if it is not said.
     pub(crate) thread_stack_bytes: Option<usize>,
     pub(crate) blocking_threads_max: usize,
@@ -43,12 +57,16 @@ pub(crate) struct Config {
     pub(crate) thread_keep_alive: Duration,
     pub(crate) inject_interval_ticks: u32,
     pub(crate) event_interval_ticks: u32,
+    /// The driver takes so many reports from the system at once.
+    pub(crate) io_events_max: usize,
     pub(crate) is_paused_at_start: bool,
     /// Tasks note when they were born.
     pub(crate) is_mapped: bool,
     pub(crate) unhandled_panic: UnhandledPanic,
     pub(crate) on_thread_start: Option<Callback>,
     pub(crate) on_thread_stop: Option<Callback>,
+    pub(crate) on_thread_park: Option<Callback>,
+    pub(crate) on_thread_unpark: Option<Callback>,
 }
 
 impl Config {
@@ -56,17 +74,21 @@ impl Config {
         Config {
             flavor,
             workers: 1,
-            thread_name: "forebear-worker".into(),
+            name: None,
+            thread_name: ThreadName::Fixed("forebear-worker".into()),
             thread_stack_bytes: None,
             blocking_threads_max: 512,
             thread_keep_alive: Duration::from_secs(10),
             inject_interval_ticks: INJECT_INTERVAL_TICKS,
             event_interval_ticks: EVENT_INTERVAL_TICKS,
+            io_events_max: IO_EVENTS_MAX,
             is_paused_at_start: false,
             is_mapped: false,
             unhandled_panic: UnhandledPanic::default(),
             on_thread_start: None,
             on_thread_stop: None,
+            on_thread_park: None,
+            on_thread_unpark: None,
         }
     }
 
@@ -81,9 +103,24 @@ impl Config {
         call(self.on_thread_stop.as_ref());
     }
 
+    /// Says to the user that a worker has nothing to do.
+    pub(crate) fn thread_parks(&self) {
+        call(self.on_thread_park.as_ref());
+    }
+
+    /// Says to the user that a worker goes on.
+    pub(crate) fn thread_unparks(&self) {
+        call(self.on_thread_unpark.as_ref());
+    }
+
     /// Begins a thread of the runtime.
     pub(crate) fn thread(&self, role: &str) -> std::thread::Builder {
-        let mut name = self.thread_name.clone();
+        let name = match &self.thread_name {
+            ThreadName::Fixed(name) => name.clone(),
+            ThreadName::Made(make) => make(),
+        };
+        // The system refuses a name with a NUL in it.
+        let mut name = name.replace('\0', "");
         if !role.is_empty() {
             name.push('-');
             name.push_str(role);
@@ -109,7 +146,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("flavor", &self.flavor)
             .field("workers", &self.workers)
-            .field("thread_name", &self.thread_name)
+            .field("name", &self.name)
             .finish_non_exhaustive()
     }
 }

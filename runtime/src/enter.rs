@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use crate::handle::{Handle, TryCurrentError};
 use crate::hooks::RuntimeId;
-use crate::scheduler::{Shared, Worker, lookup};
+use crate::scheduler::deputy::{Appointed, Clerk};
+use crate::scheduler::{Shared, Target, Worker, lookup};
 
 thread_local! {
     /// Counted within the thread, so that looking at it counts nothing that others count too.
@@ -23,8 +24,12 @@ thread_local! {
     /// The number of the runtime in `HANDLE`.
     static CURRENT: Cell<Option<RuntimeId>> = const { Cell::new(None) };
     static WORKER: Cell<*const Worker> = const { Cell::new(ptr::null()) };
+    /// What this thread is if it stands in for a worker.
+    static DEPUTY: RefCell<Option<Clerk>> = const { RefCell::new(None) };
     /// The runtime for whose blocking pool this thread works.
     static POOL_OF: Cell<Option<RuntimeId>> = const { Cell::new(None) };
+    /// The runtime for which this thread runs tasks, all its life.
+    static WORKS_FOR: Cell<Option<RuntimeId>> = const { Cell::new(None) };
     /// How many levels of `block_on`, or of a worker's loop, are on the stack.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
@@ -97,7 +102,8 @@ pub(crate) fn with_runtime<R>(
     let (shared, index) = match worker {
         Some(worker) if worker.runtime() == runtime => (&**worker.shared(), Some(worker.index())),
         _ => {
-            found = lookup::find(runtime)?;
+            let Some(Target::Runtime(runtime)) = lookup::find(runtime) else { return None };
+            found = runtime;
             (&*found, None)
         }
     };
@@ -132,6 +138,54 @@ pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
     f(unsafe { WORKER.get().as_ref() })
 }
 
+/// This thread is no worker, and no code of tasks is on its stack, until this is dropped: it may
+/// block.
+#[must_use = "the thread may block until the guard is dropped"]
+pub(crate) struct Apart {
+    worker: *const Worker,
+    deputy: Option<Clerk>,
+    depth: u32,
+}
+
+pub(crate) fn apart() -> Apart {
+    Apart {
+        worker: WORKER.replace(ptr::null()),
+        deputy: DEPUTY.with(|current| current.borrow_mut().take()),
+        depth: DEPTH.replace(0),
+    }
+}
+
+impl Apart {
+    /// Lets another thread do what this one would have done.
+    pub(crate) fn appoint(&self) -> Option<Appointed> {
+        // SAFETY: by I1, which held when the pointer was taken, the worker outlives this value.
+        let worker = unsafe { self.worker.as_ref() };
+        match (worker, &self.deputy) {
+            (Some(worker), _) => {
+                worker.vacate();
+                worker.clerk().appoint()
+            }
+            (None, Some(deputy)) => deputy.appoint(),
+            (None, None) => None,
+        }
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        DEPTH.set(self.depth);
+        DEPUTY.with(|current| *current.borrow_mut() = self.deputy.take());
+        WORKER.set(self.worker);
+    }
+}
+
+/// Runs `f` on a thread that stands in for a worker.
+pub(crate) fn serve_as(deputy: Clerk, f: impl FnOnce()) {
+    DEPUTY.with(|current| *current.borrow_mut() = Some(deputy));
+    f();
+    DEPUTY.with(|current| current.borrow_mut().take());
+}
+
 /// Says that this thread works for the blocking pool of a runtime, for the rest of its life.
 pub(crate) fn serve_pool_of(runtime: RuntimeId) {
     POOL_OF.set(Some(runtime));
@@ -140,6 +194,16 @@ pub(crate) fn serve_pool_of(runtime: RuntimeId) {
 /// Says whether this thread works for the blocking pool of a runtime.
 pub(crate) fn serves_pool_of(runtime: RuntimeId) -> bool {
     POOL_OF.get() == Some(runtime)
+}
+
+/// Says that this thread runs tasks of a runtime, for the rest of its life.
+pub(crate) fn work_for(runtime: RuntimeId) {
+    WORKS_FOR.set(Some(runtime));
+}
+
+/// Says whether this thread runs tasks of a runtime, and so cannot wait for its end.
+pub(crate) fn works_for(runtime: RuntimeId) -> bool {
+    WORKS_FOR.get() == Some(runtime)
 }
 
 /// Says that code of tasks runs above here, which must not block.

@@ -1,10 +1,12 @@
 //! Reaches a runtime from anywhere.
 
+use std::any::type_name;
 use std::fmt;
 use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
+use crate::config::Flavor;
 use crate::enter;
 use crate::hooks::RuntimeId;
 use crate::metrics::RuntimeMetrics;
@@ -19,6 +21,16 @@ pub struct Handle {
     shared: Arc<Shared>,
 }
 
+/// What runs the tasks of a runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RuntimeFlavor {
+    /// The thread that is in `block_on`.
+    CurrentThread,
+    /// Threads of the runtime's own.
+    MultiThread,
+}
+
 /// There is no runtime here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TryCurrentError(());
@@ -26,6 +38,19 @@ pub struct TryCurrentError(());
 impl TryCurrentError {
     pub(crate) fn new() -> TryCurrentError {
         TryCurrentError(())
+    }
+
+    /// Says whether no runtime is current on the thread, which is always the cause.
+    #[must_use]
+    pub fn is_missing_context(&self) -> bool {
+        true
+    }
+
+    /// Says whether the thread is ending and has lost its runtime already. Never: it is then said
+    /// to have none.
+    #[must_use]
+    pub fn is_thread_local_destroyed(&self) -> bool {
+        false
     }
 }
 
@@ -80,7 +105,7 @@ impl Handle {
     /// # Errors
     /// Outside a runtime; the error says what to do.
     pub fn try_current() -> Result<Handle, TryCurrentError> {
-        enter::current().map(|handle| Handle::clone(&handle)).ok_or(TryCurrentError(()))
+        enter::current().map(|handle| Handle::clone(&handle)).ok_or(TryCurrentError::new())
     }
 
     /// Makes the runtime the current one of this thread for as long as the guard lives.
@@ -92,6 +117,29 @@ impl Handle {
     #[must_use]
     pub fn id(&self) -> RuntimeId {
         self.shared.id()
+    }
+
+    /// Returns the name that the builder was given.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.shared.config.name.as_deref()
+    }
+
+    /// Says what runs the tasks.
+    ///
+    /// ```
+    /// use forebear::runtime::{Builder, RuntimeFlavor};
+    ///
+    /// let runtime = Builder::new_current_thread().build()?;
+    /// assert_eq!(runtime.handle().runtime_flavor(), RuntimeFlavor::CurrentThread);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn runtime_flavor(&self) -> RuntimeFlavor {
+        match self.shared.config.flavor {
+            Flavor::CurrentThread => RuntimeFlavor::CurrentThread,
+            Flavor::MultiThread => RuntimeFlavor::MultiThread,
+        }
     }
 
     /// Spawns a task: see [`spawn`](crate::spawn()).
@@ -135,7 +183,7 @@ impl Handle {
     /// Inside a task or another `block_on`, whose thread must not block; and if the future does.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        runtime::block_on_parked(&self.shared, future)
+        runtime::block_on_parked(&self.shared, future, type_name::<F>)
     }
 
     /// Returns what the runtime is doing, in numbers.
@@ -151,6 +199,9 @@ impl RefUnwindSafe for Handle {}
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("Handle")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .finish_non_exhaustive()
     }
 }

@@ -16,6 +16,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! With the feature `macros` the function itself can be asynchronous:
+//!
+//! ```
+//! # #[cfg(feature = "macros")]
+//! #[forebear::main]
+//! async fn main() -> Result<(), forebear::task::JoinError> {
+//!     let answer = forebear::spawn(async { 6 * 7 });
+//!     assert_eq!(answer.await?, 42);
+//!     Ok(())
+//! }
+//! # #[cfg(not(feature = "macros"))]
+//! # fn main() {}
+//! ```
+//!
 //! Names and habits are tokio's, hooks and their events are those of Node's `async_hooks`, and the
 //! engine is its own. What a resource is, what its five events are, and how to listen to them, is
 //! told in [`hooks`].
@@ -38,19 +52,31 @@ mod blocking; // where it may block
 mod handle; // how it is reached
 mod builder; // what it is to be like
 pub mod runtime; // who owns the threads
+mod local_runtime; // and who stays on one
 mod metrics; // what it is doing, in numbers
 
 pub mod time; // sleeps, deadlines, ticks
-pub mod io; // readiness of sockets and other descriptors
+pub mod io; // readers and writers, and what is ready
 pub mod net; // sockets
 #[cfg(all(unix, feature = "signal"))]
 pub mod signal; // signals of the operating system
 pub mod interop; // other people's traits
 mod facade; // the context layer, joined
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod entry; // what `#[main]` and `#[test]` call
 
 #[cfg(feature = "context")]
 pub use facade::{
     AsyncLocal, Flow, FlowBuilder, Inherit, Lineage, LocalGuard, NotInContext, OwnedAsyncLocal,
     Scope, Snapshot, fields, flow, flow_id, inspect, testing, tracker,
 };
+#[cfg(feature = "macros")]
+pub use forebear_macros::{main, test};
 pub use spawn::{spawn, spawn_root};
+#[cfg(feature = "tokio-io")]
+pub use tokio::pin;
+#[cfg(feature = "sync")]
+pub use tokio::sync;
+#[cfg(feature = "macros")]
+pub use tokio::{join, select, try_join};

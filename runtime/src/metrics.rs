@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::primitive::Ordering;
 use crate::scheduler::Shared;
 
 /// What a runtime is doing, in numbers. Each call looks anew, and takes short locks.
@@ -50,6 +52,36 @@ impl RuntimeMetrics {
     #[must_use]
     pub fn worker_poll_count(&self, worker: usize) -> u64 {
         self.shared.polls(worker)
+    }
+
+    /// Returns how often a worker has gone to sleep because it had nothing to do.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    #[must_use]
+    pub fn worker_park_count(&self, worker: usize) -> u64 {
+        self.shared.remotes[worker].parks.load(Ordering::Relaxed)
+    }
+
+    /// Returns how often a worker has gone to sleep or gone on: it is odd while the worker sleeps.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    #[must_use]
+    pub fn worker_park_unpark_count(&self, worker: usize) -> u64 {
+        let remote = &self.shared.remotes[worker];
+        // The later one first, so that the difference is never negative.
+        let unparks = remote.unparks.load(Ordering::Relaxed);
+        remote.parks.load(Ordering::Relaxed) + unparks
+    }
+
+    /// Returns for how long a worker was not asleep, up to when it last went to sleep.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    #[must_use]
+    pub fn worker_total_busy_duration(&self, worker: usize) -> Duration {
+        Duration::from_nanos(self.shared.remotes[worker].busy_ns.load(Ordering::Relaxed))
     }
 
     /// Returns the number of threads of the blocking pool.

@@ -20,10 +20,13 @@ use crate::primitive::{AtomicBool, Mutex, Ordering};
 use crate::resident::memory;
 use crate::scheduler::monitor::Monitor;
 use crate::scheduler::{self, Shared, Worker};
-use crate::task::{JoinHandle, cell};
+use crate::task::{JoinHandle, cell, coop};
 
 pub use crate::builder::Builder;
-pub use crate::handle::{EnterGuard, Handle, TryCurrentError};
+pub use crate::driver::reactor::is_rt_shutdown_err;
+pub use crate::handle::{EnterGuard, Handle, RuntimeFlavor, TryCurrentError};
+pub use crate::hooks::RuntimeId as Id;
+pub use crate::local_runtime::{LocalOptions, LocalRuntime};
 pub use crate::metrics::RuntimeMetrics;
 pub use crate::task::UnhandledPanic;
 
@@ -172,9 +175,15 @@ impl Runtime {
     /// `promise_resolve` once, `destroy` at return or unwind.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.block_on_labelled(future, type_name::<F>)
+    }
+
+    /// Waits for a future that is only a wrapper, and has the name of what it wraps.
+    #[track_caller]
+    pub(crate) fn block_on_labelled<F: Future>(&self, future: F, label: Label) -> F::Output {
         match &self.core {
-            None => block_on_parked(self.handle.shared(), future),
-            Some(core) => core.block_on(self.handle.shared(), future),
+            None => block_on_parked(self.handle.shared(), future, label),
+            Some(core) => core.block_on(self.handle.shared(), future, label),
         }
     }
 
@@ -204,6 +213,8 @@ impl Runtime {
         if let Some(core) = self.core.take() {
             core.drain(&shared);
         }
+        // A task that ends its runtime in `block_in_place` cannot wait for itself.
+        let wait = if enter::works_for(shared.id()) { Wait::No } else { wait };
         let until = match wait {
             Wait::No => return,
             Wait::AtMost(timeout) => Instant::now().checked_add(timeout),
@@ -259,6 +270,7 @@ fn start_worker(
     let worker = Mutex::new(Some(worker));
     shared.config.thread("").spawn(move || {
         let _handle = enter::handle(Handle::new(theirs.clone()));
+        enter::work_for(theirs.id());
         theirs.config.thread_starts();
         if let Some(worker) = worker.lock().take() {
             worker.run();
@@ -343,6 +355,9 @@ fn forbid_blocking() {
     );
 }
 
+/// Gives the name of a future's code.
+type Label = fn() -> &'static str;
+
 /// A future that is waited for, and its life.
 struct Root<'a, F: Future> {
     life: Option<Life>,
@@ -354,9 +369,9 @@ struct Root<'a, F: Future> {
 impl<'a, F: Future> Root<'a, F> {
     /// Begins to wait, on a thread that may block.
     #[track_caller]
-    fn begin(shared: &Arc<Shared>, future: Pin<&'a mut Option<F>>) -> Root<'a, F> {
+    fn begin(shared: &Arc<Shared>, future: Pin<&'a mut Option<F>>, label: Label) -> Root<'a, F> {
         forbid_blocking();
-        let birth = Birth::new(Kind::BLOCK_ON, type_name::<F>).runtime(shared.id());
+        let birth = Birth::new(Kind::BLOCK_ON, label).runtime(shared.id());
         let handle = enter::handle(Handle::new(shared.clone()));
         Root { life: Some(Life::begin(birth)), future, _handle: handle }
     }
@@ -367,6 +382,7 @@ impl<'a, F: Future> Root<'a, F> {
             unreachable!("block_on polls until its future is done")
         };
         let _async = enter::asynchronous();
+        let _turn = coop::turn_of_root();
         let future = &mut self.future;
         let (outcome, result) = life.run(|running| {
             let polled = catch_unwind(AssertUnwindSafe(|| match future.as_mut().as_pin_mut() {
@@ -392,9 +408,13 @@ impl<'a, F: Future> Root<'a, F> {
 
 /// Waits for a future; others run the tasks.
 #[track_caller]
-pub(crate) fn block_on_parked<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output {
+pub(crate) fn block_on_parked<F: Future>(
+    shared: &Arc<Shared>,
+    future: F,
+    label: Label,
+) -> F::Output {
     let future = pin!(Some(future));
-    let mut root = Root::begin(shared, future);
+    let mut root = Root::begin(shared, future, label);
     let waker = RootWaker::new(None);
     let as_waker = Waker::from(waker.clone());
     let mut cx = Context::from_waker(&as_waker);
@@ -414,9 +434,9 @@ impl Core {
     /// Waits for a future. Whoever has the worker runs the tasks; the others only poll their own
     /// future, until they get it.
     #[track_caller]
-    fn block_on<F: Future>(&self, shared: &Arc<Shared>, future: F) -> F::Output {
+    fn block_on<F: Future>(&self, shared: &Arc<Shared>, future: F, label: Label) -> F::Output {
         let future = pin!(Some(future));
-        let mut root = Root::begin(shared, future);
+        let mut root = Root::begin(shared, future, label);
         let waker = RootWaker::new(Some(shared.clone()));
         let as_waker = Waker::from(waker.clone());
         let mut cx = Context::from_waker(&as_waker);

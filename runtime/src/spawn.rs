@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use crate::blocking::{Job, Pool};
 use crate::enter;
-use crate::hooks::Kind;
 use crate::hooks::life::Birth;
+use crate::hooks::{CoarseTick, Kind};
 use crate::resident::Sort;
 use crate::scheduler::Shared;
 use crate::task::JoinHandle;
-use crate::task::cell;
+use crate::task::cell::{self, JoinRef, Newborn, Runnable, StaysHere};
+use crate::task::family;
 
 /// Spawns a task on the current runtime.
 ///
@@ -111,18 +112,65 @@ pub(crate) fn blocking_birth<F>() -> Birth {
     Birth::new(Kind::BLOCKING, type_name::<F>)
 }
 
-/// The one way a task comes into being: it is allocated, `init` is emitted, a queue gets it.
+/// Spawns a task: it is allocated, `init` is emitted, a queue gets it.
 #[inline(always)]
 pub(crate) fn spawn_on<F>(shared: &Arc<Shared>, birth: Birth, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    spawn_member(shared, birth, future, enroll)
+}
+
+/// Spawns a task of whose watches `enroll` decides, which is told whether it is a root.
+#[inline(always)]
+pub(crate) fn spawn_member<F>(
+    shared: &Arc<Shared>,
+    birth: Birth,
+    future: F,
+    enroll: impl FnOnce(&JoinHandle<F::Output>, bool),
+) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
     let birth = birth.runtime(shared.id());
-    let (newborn, join) = cell::allocate(future, birth, shared.birth_time(), Sort::Task);
-    let id = newborn.id();
-    shared.push_new(newborn.born());
-    JoinHandle::new(id, join)
+    let is_root = birth.is_root();
+    let made = cell::allocate(future, birth, shared.birth_time(), Sort::Task);
+    let (task, handle) = bear(made, is_root, enroll);
+    shared.push_new(task);
+    handle
+}
+
+/// Makes a task that stays on this thread. The caller queues it.
+pub(crate) fn make_local<F: Future + StaysHere>(
+    future: F,
+    birth: Birth,
+    born: Option<CoarseTick>,
+) -> (Runnable, JoinHandle<F::Output>) {
+    let is_root = birth.is_root();
+    bear(cell::allocate_local(future, birth, born), is_root, enroll)
+}
+
+/// Emits `init`.
+#[inline(always)]
+fn bear<T>(
+    (newborn, join): (Newborn, JoinRef<T>),
+    is_root: bool,
+    enroll: impl FnOnce(&JoinHandle<T>, bool),
+) -> (Runnable, JoinHandle<T>) {
+    let handle = JoinHandle::new(newborn.id(), join);
+    let task = newborn.born();
+    enroll(&handle, is_root);
+    (task, handle)
+}
+
+/// Enrolls a new task with the watches of its creator.
+#[inline]
+fn enroll<T>(handle: &JoinHandle<T>, is_root: bool) {
+    if family::is_any_watched() && !is_root {
+        family::enroll(handle.abort_handle());
+    }
 }
 
 pub(crate) fn spawn_blocking_on<F, R>(
@@ -134,9 +182,24 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    let (birth, job) = (birth.runtime(shared.id()), Job::new(closure));
-    let (newborn, join) = cell::allocate(job, birth, shared.birth_time(), Sort::Job);
-    let id = newborn.id();
-    Pool::push(shared, newborn.born());
-    JoinHandle::new(id, join)
+    spawn_blocking_member(shared, birth, closure, enroll)
+}
+
+/// Runs a closure that blocks, of whose watches `enroll` decides.
+pub(crate) fn spawn_blocking_member<F, R>(
+    shared: &Arc<Shared>,
+    birth: Birth,
+    closure: F,
+    enroll: impl FnOnce(&JoinHandle<R>, bool),
+) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let birth = birth.runtime(shared.id());
+    let is_root = birth.is_root();
+    let made = cell::allocate(Job::new(closure), birth, shared.birth_time(), Sort::Job);
+    let (job, handle) = bear(made, is_root, enroll);
+    Pool::push(shared, job);
+    handle
 }

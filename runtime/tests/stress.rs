@@ -24,7 +24,9 @@ const WORKERS: usize = 8;
 const OUTSIDERS: usize = 3;
 
 fn builder() -> Builder {
-    Builder::new_multi_thread().worker_threads(WORKERS).unhandled_panic(UnhandledPanic::Ignore)
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(WORKERS).unhandled_panic(UnhandledPanic::Ignore);
+    builder
 }
 
 fn multi_thread() -> Runtime {

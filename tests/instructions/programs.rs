@@ -68,10 +68,12 @@ impl AsyncHook for Empty {}
 static REQUEST_ID: AsyncLocal<u64> = AsyncLocal::named("request_id");
 
 fn one_worker() -> Builder {
-    Builder::new_multi_thread().worker_threads(1)
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(1);
+    builder
 }
 
-fn start(builder: Builder) -> Runtime {
+fn start(builder: &mut Builder) -> Runtime {
     builder.build().expect("the system has a thread for a program")
 }
 
@@ -85,20 +87,24 @@ fn bare(work: impl Future<Output = ()> + Send + 'static) {
 }
 
 fn hooked(work: impl Future<Output = ()> + Send + 'static) {
-    let bare = one_worker().lineage(Lineage::Off);
-    run(&start((0..HOOKS).fold(bare, |builder, _| builder.hook(create_hook(Empty)))), work);
+    let mut builder = one_worker();
+    builder.lineage(Lineage::Off);
+    for _ in 0..HOOKS {
+        builder.hook(create_hook(Empty));
+    }
+    run(&start(&mut builder), work);
 }
 
 /// With the id map, lineage and one context value.
 fn by_default(work: impl Future<Output = ()> + Send + 'static) {
-    let runtime = start(one_worker());
+    let runtime = start(&mut one_worker());
     REQUEST_ID.sync_scope(7, || run(&runtime, work));
 }
 
 /// By a clock that stands, and moves to the next timer when there is nothing else to do.
 fn paused(work: impl Future<Output = ()> + Send + 'static) {
-    let builder = Builder::new_current_thread().lineage(Lineage::Off).start_paused(true);
-    run(&start(builder), work);
+    let mut builder = Builder::new_current_thread();
+    run(&start(builder.lineage(Lineage::Off).start_paused(true)), work);
 }
 
 async fn trivial(n: u64) -> u64 {
@@ -209,7 +215,8 @@ const MESSAGE: [u8; 64] = [7; 64];
 
 /// One connection, whose ends are two tasks.
 fn tcp_echo(n: u64) {
-    let builder = Builder::new_current_thread().lineage(Lineage::Off);
+    let mut builder = Builder::new_current_thread();
+    builder.lineage(Lineage::Off);
     let work = async move {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -230,7 +237,7 @@ fn tcp_echo(n: u64) {
         }
         client.await?
     };
-    start(builder).block_on(work).expect("loopback does not fail");
+    start(&mut builder).block_on(work).expect("loopback does not fail");
 }
 
 async fn write_all(stream: &TcpStream, mut data: &[u8]) -> io::Result<()> {

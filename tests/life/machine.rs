@@ -31,12 +31,15 @@ enum State {
 
 impl Machine {
     pub(crate) fn new(subject: Subject, threads: Threads, hooks: Hooks) -> Machine {
-        let builder = match threads {
+        let mut builder = match threads {
             Threads::Current => Builder::new_current_thread(),
-            Threads::Workers(workers) => Builder::new_multi_thread().worker_threads(workers),
+            Threads::Workers(_) => Builder::new_multi_thread(),
         };
+        if let Threads::Workers(workers) = threads {
+            builder.worker_threads(workers);
+        }
         let lineage = if hooks == Hooks::None { Lineage::Off } else { Lineage::Full };
-        let builder = builder.lineage(lineage).unhandled_panic(UnhandledPanic::Ignore);
+        builder.lineage(lineage).unhandled_panic(UnhandledPanic::Ignore);
         let runtime = builder.max_blocking_threads(1).build().unwrap();
         let handle = runtime.handle().clone();
         let is_for_blocking = subject == Subject::Blocking;

@@ -196,8 +196,15 @@ fn operations_of_ones_own_are_run_as_the_socket() {
         assert_eq!(count.await.unwrap(), 4);
         assert!(currents.iter().all(|current| *current == Some(far.id())), "{currents:?}");
         near.try_write(b"pong").unwrap();
-        far.readable().await.unwrap();
-        let count = far.try_io(Interest::READABLE, || SockRef::from(&far).recv(&mut read));
+        // It is taken to be readable still, until an operation finds otherwise.
+        let count = loop {
+            far.readable().await.unwrap();
+            let count = far.try_io(Interest::READABLE, || SockRef::from(&far).recv(&mut read));
+            match count {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                count => break count,
+            }
+        };
         assert_eq!(count.unwrap(), 4);
         // Saying that it would block clears the readiness.
         let blocked = far.try_io(Interest::WRITABLE, || -> std::io::Result<()> {

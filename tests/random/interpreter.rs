@@ -19,11 +19,15 @@ use crate::world::{Place, World};
 
 /// Runs a program, and returns what is wrong.
 pub(crate) fn run(program: &Program, threads: Threads) -> Vec<String> {
-    let builder = match threads {
-        Threads::Current => Builder::new_current_thread().start_paused(true),
-        Threads::Workers(workers) => Builder::new_multi_thread().worker_threads(workers),
+    let mut builder = match threads {
+        Threads::Current => Builder::new_current_thread(),
+        Threads::Workers(_) => Builder::new_multi_thread(),
     };
-    let builder = builder.unhandled_panic(UnhandledPanic::Ignore).max_blocking_threads(2);
+    match threads {
+        Threads::Current => builder.start_paused(true),
+        Threads::Workers(workers) => builder.worker_threads(workers),
+    };
+    builder.unhandled_panic(UnhandledPanic::Ignore).max_blocking_threads(2);
     let runtime = builder.build().unwrap();
     let world = Arc::new(World::new(runtime.id()));
     let program = program.clone();

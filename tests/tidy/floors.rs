@@ -11,19 +11,20 @@ struct Floor {
     may_name: &'static [&'static str],
 }
 
-/// Every package but the leaves (`tests/`, `benches/`), which may name all, ground floor first.
-const FLOORS: [Floor; 4] = [
+/// Every package but the leaves (below `tests/` and `benches/`), which may name all, ground floor first.
+const FLOORS: [Floor; 5] = [
     Floor { folder: "hooks/", package: "forebear-hooks", may_name: &[] },
     Floor { folder: "context/", package: "forebear-context", may_name: &["forebear-hooks"] },
     Floor {
         folder: "runtime/",
         package: "forebear",
-        may_name: &["forebear-hooks", "forebear-context"],
+        may_name: &["forebear-hooks", "forebear-context", "forebear-macros"],
     },
+    Floor { folder: "runtime/macros/", package: "forebear-macros", may_name: &[] },
     Floor { folder: "runtime/examples/orders/", package: "orders", may_name: &["forebear"] },
 ];
 
-const LEAVES: [&str; 2] = ["tests/", "benches/"];
+const LEAVES: [&str; 3] = ["tests/", "tests/renamed/", "benches/"];
 
 impl Floor {
     fn of(path: &str) -> Option<&'static Floor> {

@@ -24,8 +24,14 @@ const ISLANDS: [&str; 12] = [
 const SWITCH_FILES: [&str; 2] = ["hooks/src/sync.rs", "runtime/src/primitive.rs"];
 
 /// Files that count in a static and so need a real atomic: loom's have no `const fn new`.
-const STATIC_ATOMICS: [&str; 4] =
-    ["hooks/src/frame.rs", "hooks/src/id.rs", "hooks/src/kind.rs", "runtime/src/queue/inject.rs"];
+const STATIC_ATOMICS: [&str; 6] = [
+    "hooks/src/frame.rs",
+    "hooks/src/id.rs",
+    "hooks/src/kind.rs",
+    "runtime/src/queue/inject.rs",
+    "runtime/src/task/family.rs",
+    "runtime/src/task/family/fence.rs",
+];
 
 fn is_ours(path: &str) -> bool {
     ["hooks/", "context/", "runtime/"].iter().any(|folder| path.starts_with(folder))

@@ -55,6 +55,10 @@ impl Tree {
                 continue;
             }
             let kind = entry.file_type().expect("what was listed is still there");
+            // What git and cargo keep here is not ours to judge. In a worktree `.git` is a file.
+            if name == ".git" || name == "target" {
+                continue;
+            }
             if kind.is_dir() {
                 self.read_folder(&entry.path(), &format!("{path}/"));
             } else if let Ok(text) = fs::read_to_string(entry.path()) {

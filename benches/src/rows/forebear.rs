@@ -41,20 +41,27 @@ pub(super) fn default(workers: usize) -> Forebear {
 }
 
 pub(super) fn hooked(workers: usize) -> Forebear {
-    let with_hook = |builder: Builder, _| builder.hook(create_hook(Empty));
-    Forebear::start((0..HOOKS).fold(without_lineage(workers), with_hook), None)
+    let mut builder = without_lineage(workers);
+    for _ in 0..HOOKS {
+        builder.hook(create_hook(Empty));
+    }
+    Forebear::start(builder, None)
 }
 
 fn builder(workers: usize) -> Builder {
-    Builder::new_multi_thread().worker_threads(workers)
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(workers);
+    builder
 }
 
 fn without_lineage(workers: usize) -> Builder {
-    builder(workers).lineage(Lineage::Off)
+    let mut builder = builder(workers);
+    builder.lineage(Lineage::Off);
+    builder
 }
 
 impl Forebear {
-    fn start(builder: Builder, request_id: Option<u64>) -> Forebear {
+    fn start(mut builder: Builder, request_id: Option<u64>) -> Forebear {
         let runtime = builder.build().expect("the system has threads for a bench");
         Forebear { runtime, request_id }
     }

@@ -257,3 +257,32 @@ fn a_flow_and_what_is_in_it_leave_the_map() {
     assert!(inside.iter().all(|id| all.get(*id).is_none()));
     assert!(all.get(root.id()).is_some());
 }
+
+#[test]
+fn creators_are_known_also_of_those_that_are_gone() {
+    let runtime = runtime();
+    let root = begin(runtime, "root");
+    let middle = root.run(|_| begin(runtime, "middle"));
+    // Caused by another, created by the one in the middle.
+    let cause = begin(runtime, "cause");
+    let leaf = middle.run(|_| with_trigger(cause.id(), || begin(runtime, "leaf")));
+    let caused = with_trigger(root.id(), || begin(runtime, "caused"));
+    let creator_of_other =
+        |id| tracker::creators_of_others().into_iter().find(|(of, _)| *of == id).map(|(_, c)| c);
+    for (of, creator) in [
+        (&root, None),
+        (&middle, Some(root.id())),
+        (&cause, None),
+        (&leaf, Some(middle.id())),
+        (&caused, None),
+    ] {
+        assert_eq!(tracker::creator_of(of.id()), Some(creator), "{of:?}");
+        assert_eq!(creator_of_other(of.id()), Some(creator), "{of:?}");
+    }
+    let (gone, creator) = (middle.id(), root.id());
+    middle.end(Reason::Completed);
+    assert_eq!(tracker::creator_of(gone), None, "only what is alive is in the map");
+    assert_eq!(creator_of_other(gone), Some(Some(creator)), "it is remembered");
+    drop((root, cause, leaf, caused));
+    testing::assert_quiescent(runtime);
+}

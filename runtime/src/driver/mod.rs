@@ -27,9 +27,6 @@ use crate::task::waker::wake_foreign;
 use reactor::Reactor;
 use timers::Timers;
 
-/// At most so many events are taken from the system at once.
-const EVENTS_MAX: usize = 1024;
-
 /// The end that sleeps.
 pub(crate) struct Driver {
     poll: mio::Poll,
@@ -61,14 +58,15 @@ pub(crate) enum Turn {
     Sleep,
 }
 
-/// Makes both ends. `workers` is how many will have timers of their own.
-pub(crate) fn new(workers: usize) -> io::Result<(Driver, Handle)> {
+/// Makes both ends. `workers` is how many will have timers of their own; of `events` at most so
+/// many are taken from the system at once.
+pub(crate) fn new(workers: usize, events: usize) -> io::Result<(Driver, Handle)> {
     let poll = mio::Poll::new()?;
     let registry = poll.registry();
     let waker = mio::Waker::new(registry, reactor::WAKE)?;
     let timers = Timers::new(workers, registry)?;
     let reactor = Reactor::new(registry.try_clone()?);
-    let events = mio::Events::with_capacity(EVENTS_MAX);
+    let events = mio::Events::with_capacity(events);
     let (last_glance_ns, start) = (AtomicU64::new(0), Instant::now());
     Ok((Driver { poll, events }, Handle { reactor, timers, waker, last_glance_ns, start }))
 }

@@ -1,5 +1,6 @@
 //! Knows the sources that the system watches for us, and turns its reports into wakes.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -12,6 +13,7 @@ use crate::driver::sys;
 use crate::io::{Interest, Ready};
 use crate::primitive::{AtomicBool, Mutex, Ordering};
 use crate::scheduler::Shared;
+use crate::task::coop;
 use crate::task::waker::wake_foreign;
 
 /// The driver was woken by a thread.
@@ -94,7 +96,37 @@ fn index_of(token: Token) -> usize {
 }
 
 pub(crate) fn gone() -> io::Error {
-    io::Error::other("the runtime of this resource has ended; keep it alive while it is used")
+    io::Error::other(Gone)
+}
+
+/// Why a resource of a runtime that has ended cannot be used.
+#[derive(Debug)]
+struct Gone;
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the runtime of this resource has ended; keep it alive while it is used")
+    }
+}
+
+impl std::error::Error for Gone {}
+
+/// Says whether an error comes from using a resource whose runtime has ended.
+///
+/// ```
+/// use forebear::net::TcpListener;
+/// use forebear::runtime::{Runtime, is_rt_shutdown_err};
+///
+/// let (one, other) = (Runtime::new()?, Runtime::new()?);
+/// let listener = one.block_on(async { TcpListener::bind("127.0.0.1:0").await })?;
+/// drop(one);
+/// let error = other.block_on(listener.accept()).unwrap_err();
+/// assert!(is_rt_shutdown_err(&error));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use]
+pub fn is_rt_shutdown_err(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Gone>())
 }
 
 impl Reactor {
@@ -271,7 +303,10 @@ impl<S: MioSource> Registration<S> {
         interest: Interest,
         waiter: Option<&mut Waiter>,
     ) -> Poll<io::Result<Seen>> {
-        self.source.poll_ready(cx, interest, waiter).map(unless_gone)
+        let proceed = ready!(coop::poll_proceed(cx));
+        let seen = ready!(self.source.poll_ready(cx, interest, waiter));
+        proceed.made_progress();
+        Poll::Ready(unless_gone(seen))
     }
 
     /// Tries an operation each time the source is ready, until it does not block.

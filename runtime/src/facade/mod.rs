@@ -2,11 +2,14 @@
 //!
 //! Each side must provide `Options` with `new()`, `is_mapped()`, which says whether anybody wants to
 //! know when tasks were born, and `begin(RuntimeId)`, which returns what has to be kept until the
-//! runtime has ended, and `rest()`, which is called when all workers have been
-//! asleep for a while.
+//! runtime has ended; `rest()`, which is called when all workers have been asleep for a while;
+//! `assert_quiescent(RuntimeId)`, which panics if something of a runtime that has ended is alive
+//! and that can be known; and `creator_of(AsyncId)`, which says what is known of a resource.
 
 #[cfg(feature = "context")]
 pub mod inspect; // the tree of this runtime
+#[cfg(feature = "context")]
+mod subtree; // all that descends from one resource
 #[cfg(feature = "context")]
 mod with_context;
 #[cfg(not(feature = "context"))]
@@ -20,8 +23,15 @@ pub use forebear_context::{
 #[cfg(feature = "context")]
 pub use forebear_hooks::Inherit;
 #[cfg(feature = "context")]
+pub use subtree::{JoinSubtree, abort_subtree, join_subtree};
+#[cfg(feature = "context")]
 pub use with_context::Lineage;
 #[cfg(feature = "context")]
-pub(crate) use with_context::{Options, rest};
+pub(crate) use with_context::{Options, creator_of, creators_of_others, rest};
 #[cfg(not(feature = "context"))]
-pub(crate) use without_context::{Options, rest};
+pub(crate) use without_context::{Options, creator_of, rest};
+
+#[cfg(all(feature = "context", feature = "macros"))]
+pub(crate) use with_context::assert_quiescent;
+#[cfg(all(not(feature = "context"), feature = "macros"))]
+pub(crate) use without_context::assert_quiescent;

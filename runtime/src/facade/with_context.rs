@@ -7,9 +7,12 @@ use forebear_context::tracker;
 use crate::builder::Builder;
 use crate::hooks::RuntimeId;
 
+#[cfg(feature = "macros")]
+pub(crate) use forebear_context::testing::assert_quiescent;
 pub use forebear_context::tracker::Lineage;
+pub(crate) use forebear_context::tracker::{creator_of, creators_of_others};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Options {
     lineage: Lineage,
 }
@@ -59,7 +62,7 @@ impl Builder {
     /// });
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn lineage(mut self, lineage: Lineage) -> Builder {
+    pub fn lineage(&mut self, lineage: Lineage) -> &mut Builder {
         self.facade.lineage = lineage;
         self
     }

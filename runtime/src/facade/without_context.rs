@@ -2,12 +2,21 @@
 
 use std::any::Any;
 
-use crate::hooks::RuntimeId;
+use crate::hooks::{AsyncId, RuntimeId};
 
 /// The runtime has nothing to do, and nothing is kept.
 pub(crate) fn rest() {}
 
-#[derive(Debug)]
+/// Nothing is known of what is alive.
+#[cfg(feature = "macros")]
+pub(crate) fn assert_quiescent(_runtime: RuntimeId) {}
+
+/// Nothing is known of who created what.
+pub(crate) fn creator_of(_id: AsyncId) -> Option<Option<AsyncId>> {
+    None
+}
+
+#[derive(Clone, Debug)]
 pub(crate) struct Options;
 
 impl Options {

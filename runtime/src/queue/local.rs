@@ -127,6 +127,18 @@ impl Shared {
         self.stealer.is_empty()
     }
 
+    /// Takes one task, for who has no deque of its own.
+    pub(crate) fn steal_one(&self) -> Option<Runnable> {
+        loop {
+            match self.stealer.steal() {
+                Steal::Success(task) => return Some(task),
+                Steal::Empty => return None,
+                // Another thief was faster; there may be more.
+                Steal::Retry => {}
+            }
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.stealer.len()
     }

@@ -56,6 +56,8 @@ const _: () = assert!(size_of::<Resident>() == 80 && offset_of!(Resident, state)
 pub(crate) enum Sort {
     /// A task of the workers.
     Task,
+    /// A task that stays on its thread.
+    Local,
     /// A task of the blocking pool.
     Job,
     Timer,

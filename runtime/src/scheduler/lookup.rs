@@ -10,8 +10,9 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use crate::hooks::RuntimeId;
 use crate::scheduler::Shared;
+use crate::task::local_queue::LocalQueue;
 
-/// At most so many runtimes are alive at once.
+/// At most so many runtimes, and sets of local tasks, are alive at once.
 const RUNTIMES_MAX: usize = 1024;
 const INDEX_BITS: u32 = RUNTIMES_MAX.ilog2();
 
@@ -19,13 +20,21 @@ struct Slot {
     /// Of the last runtime that had the slot.
     generation: u32,
     is_taken: bool,
-    runtime: Weak<Shared>,
+    target: Target<Weak<Shared>, Weak<LocalQueue>>,
 }
+
+/// Where the tasks of a number are queued: with a runtime, or with a set of local tasks.
+#[derive(Clone)]
+pub(crate) enum Target<R, L> {
+    Runtime(R),
+    Local(L),
+}
+
+const NOWHERE: Target<Weak<Shared>, Weak<LocalQueue>> = Target::Runtime(Weak::new());
 
 // On std's lock even under loom, which has no static ones.
 static SLOTS: [RwLock<Slot>; RUNTIMES_MAX] =
-    [const { RwLock::new(Slot { generation: 0, is_taken: false, runtime: Weak::new() }) };
-        RUNTIMES_MAX];
+    [const { RwLock::new(Slot { generation: 0, is_taken: false, target: NOWHERE }) }; RUNTIMES_MAX];
 
 /// A number that no other runtime has or had. Dropping it frees the slot.
 #[derive(Debug)]
@@ -60,8 +69,16 @@ impl Claim {
 
     /// Lets the runtime be found.
     pub(crate) fn publish(&self, runtime: &Arc<Shared>) {
-        let mut slot = slot_of(self.0).write().unwrap_or_else(PoisonError::into_inner);
-        slot.runtime = Arc::downgrade(runtime);
+        self.set(Target::Runtime(Arc::downgrade(runtime)));
+    }
+
+    /// Lets a set of local tasks be found.
+    pub(crate) fn publish_local(&self, queue: &Arc<LocalQueue>) {
+        self.set(Target::Local(Arc::downgrade(queue)));
+    }
+
+    fn set(&self, target: Target<Weak<Shared>, Weak<LocalQueue>>) {
+        slot_of(self.0).write().unwrap_or_else(PoisonError::into_inner).target = target;
     }
 }
 
@@ -69,17 +86,24 @@ impl Drop for Claim {
     fn drop(&mut self) {
         let mut slot = slot_of(self.0).write().unwrap_or_else(PoisonError::into_inner);
         slot.is_taken = false;
-        slot.runtime = Weak::new();
+        slot.target = NOWHERE;
     }
 }
 
-/// Finds a runtime that is alive.
-pub(crate) fn find(id: RuntimeId) -> Option<Arc<Shared>> {
+/// Finds the runtime, or the set of local tasks, of a number, if it is alive.
+pub(crate) fn find(id: RuntimeId) -> Option<Target<Arc<Shared>, Arc<LocalQueue>>> {
     let slot = slot_of(id).read().unwrap_or_else(PoisonError::into_inner);
-    let runtime = slot.runtime.upgrade();
+    let target = slot.target.clone();
+    let target = match target {
+        Target::Runtime(runtime) => runtime.upgrade().map(Target::Runtime),
+        Target::Local(queue) => queue.upgrade().map(Target::Local),
+    };
     // This may be the last that keeps the runtime, whose end needs the slot.
     drop(slot);
-    runtime.filter(|runtime| runtime.id() == id)
+    target.filter(|target| match target {
+        Target::Runtime(runtime) => runtime.id() == id,
+        Target::Local(queue) => queue.id() == id,
+    })
 }
 
 #[cfg(all(test, not(loom)))]

@@ -4,6 +4,7 @@
 //! happens, or with the injector. Workers take tasks from their own queue, from the injector, and
 //! from each other; one that finds nothing sleeps, in the driver if nobody else does.
 
+pub(crate) mod deputy; // who stands in for a worker that blocks
 pub(crate) mod idle; // who sleeps, and whom to wake
 pub(crate) mod lookup; // runtimes by number
 pub(crate) mod monitor; // who looks after stuck workers
@@ -27,8 +28,10 @@ use crate::queue::local::{self, Local};
 use crate::resident;
 use crate::task::cell::{self, Runnable};
 use crate::task::poll;
+use crate::task::{family, local_set};
 
 use idle::Idle;
+pub(crate) use lookup::Target;
 use monitor::Monitor;
 use shutdown::Ending;
 pub(crate) use worker::Worker;
@@ -54,12 +57,17 @@ pub(crate) struct Remote {
     pub(crate) parker: Parker,
     /// How many tasks it has begun to run, for the monitor. Relaxed: only its changing matters.
     pub(crate) polls: AtomicU64,
+    /// How often it has gone to sleep, and how often it has gone on. Relaxed, as the next.
+    pub(crate) parks: AtomicU64,
+    pub(crate) unparks: AtomicU64,
+    /// For how long it was not asleep, up to when it last went to sleep.
+    pub(crate) busy_ns: AtomicU64,
 }
 
 /// Makes what all threads share, and the queues of the workers.
 pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
     let workers = config.workers;
-    let (driver, handle) = driver::new(workers)?;
+    let (driver, handle) = driver::new(workers, config.io_events_max)?;
     if config.is_paused_at_start {
         handle.timers.clock.pause();
     }
@@ -68,8 +76,14 @@ pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
     for _ in 0..workers {
         let (local, queue) = local::new();
         locals.push(local);
-        let polls = AtomicU64::new(0);
-        remotes.push(CachePadded::new(Remote { queue, parker: Parker::new(), polls }));
+        remotes.push(CachePadded::new(Remote {
+            queue,
+            parker: Parker::new(),
+            polls: AtomicU64::new(0),
+            parks: AtomicU64::new(0),
+            unparks: AtomicU64::new(0),
+            busy_ns: AtomicU64::new(0),
+        }));
     }
     let shared = Arc::new(Shared {
         claim: lookup::claim()?,
@@ -83,6 +97,7 @@ pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
         ending: Ending::new(workers),
         config,
     });
+    family::fence::prepare();
     // Said again it changes nothing.
     let _ = ledger::set_census(resident::census);
     shared.claim.publish(&shared);
@@ -93,7 +108,7 @@ pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
 #[inline]
 pub(crate) fn schedule(task: Runnable) {
     let elsewhere = enter::with_worker(|worker| match worker {
-        Some(worker) if task.runtime() == Some(worker.runtime()) => {
+        Some(worker) if task.queue() == Some(worker.runtime()) => {
             worker.push(task);
             None
         }
@@ -106,8 +121,10 @@ pub(crate) fn schedule(task: Runnable) {
 
 #[cold]
 fn schedule_elsewhere(task: Runnable) {
-    match task.runtime().and_then(lookup::find) {
-        Some(shared) => shared.push_woken(task),
+    let Err(task) = local_set::push_here(task) else { return };
+    match task.queue().and_then(lookup::find) {
+        Some(Target::Runtime(shared)) => shared.push_woken(task),
+        Some(Target::Local(queue)) => queue.push_woken(task),
         // A runtime does not end before its tasks. If one is left, it ends here.
         None => poll::refuse(task),
     }

@@ -8,15 +8,16 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::driver::Turn;
 use crate::enter;
 use crate::hooks::RuntimeId;
 use crate::hooks::life;
-use crate::primitive::Ordering;
+use crate::primitive::{AtomicU64, Ordering};
 use crate::queue::inject;
 use crate::queue::local::{Local, Pushed};
+use crate::scheduler::deputy::{Clerk, Post};
 use crate::scheduler::idle::Searching;
 use crate::scheduler::{Remote, Shared};
 use crate::task::cell::Runnable;
@@ -42,6 +43,9 @@ pub(crate) struct Worker {
     wakers: Cell<Vec<Waker>>,
     /// Changes places with what is in the injector.
     batch: Cell<VecDeque<Runnable>>,
+    post: Arc<Post>,
+    /// Since when it is not asleep.
+    awake_since: Cell<Instant>,
 }
 
 impl Worker {
@@ -61,7 +65,26 @@ impl Worker {
             random,
             wakers: Cell::new(Vec::new()),
             batch: Cell::new(VecDeque::new()),
+            post: Post::new(),
+            awake_since: Cell::new(Instant::now()),
         }
+    }
+
+    /// Hands all tasks of its own queue to the others, before it blocks.
+    pub(crate) fn vacate(&self) {
+        let mut is_any = false;
+        while let Some(task) = self.local.pop(&self.remote().queue) {
+            self.shared.inject.push_woken(task);
+            is_any = true;
+        }
+        if is_any {
+            self.shared.notify();
+        }
+    }
+
+    /// Returns the worker as somebody for whom another may stand in.
+    pub(crate) fn clerk(&self) -> Clerk {
+        Clerk::worker(self.shared.clone(), self.index, self.post.clone())
     }
 
     pub(crate) fn index(&self) -> usize {
@@ -111,6 +134,8 @@ impl Worker {
             }
         }
         Searching::end_any(searching);
+        // The last worker to leave takes it that nobody else runs tasks any more.
+        self.post.wait_for_deputies();
         self.drain();
     }
 
@@ -263,6 +288,7 @@ impl Worker {
     /// Sleeps until there is work. Returns the right to search for it, if somebody gave it.
     fn sleep<'a>(&'a self, searching: Option<Searching<'a>>) -> Option<Searching<'a>> {
         let asleep = self.shared.idle.sleep(self.index, searching);
+        self.note_sleep();
         loop {
             // It may drop what is foreign, which may make tasks ready: before the last look.
             life::rest();
@@ -277,7 +303,23 @@ impl Worker {
         }
         let searching = asleep.wake();
         self.shared.monitor.worker_woke();
+        self.note_wake();
         searching
+    }
+
+    /// Says that it has nothing to do. What that makes ready is seen by the last look.
+    fn note_sleep(&self) {
+        let busy = self.awake_since.get().elapsed();
+        let remote = self.remote();
+        add(&remote.busy_ns, u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX));
+        add(&remote.parks, 1);
+        self.shared.config.thread_parks();
+    }
+
+    fn note_wake(&self) {
+        self.awake_since.set(Instant::now());
+        add(&self.remote().unparks, 1);
+        self.shared.config.thread_unparks();
     }
 
     fn park(&self) {
@@ -366,10 +408,12 @@ impl Worker {
         // It may drop what is foreign, which may make tasks ready: before the last look.
         life::rest();
         let asleep = self.shared.idle.sleep(self.index, None);
+        self.note_sleep();
         if self.shared.inject.is_empty() && self.local.is_empty() && !self.skip_time() {
             self.park();
         }
         Searching::end_any(asleep.wake());
+        self.note_wake();
     }
 
     /// If the clock stands and nothing else can happen, moves it to the next timer. Says whether
@@ -392,4 +436,10 @@ impl Worker {
         self.turn(Turn::Glance);
         true
     }
+}
+
+/// Adds to a number that only this thread writes, and others read: Relaxed, and no
+/// read-modify-write.
+fn add(number: &AtomicU64, more: u64) {
+    number.store(number.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
 }

@@ -9,7 +9,7 @@ use crate::handle::Handle;
 use crate::hooks::life::Birth;
 use crate::hooks::{AsyncId, Frame};
 use crate::spawn::{self, spawn_blocking_on, spawn_on};
-use crate::task::JoinHandle;
+use crate::task::{JoinHandle, LocalSet, local_set};
 
 /// Spawns tasks of which more is said than their future.
 ///
@@ -92,6 +92,29 @@ impl Builder {
         spawn_on(handle.shared(), birth, future)
     }
 
+    /// Spawns a task that stays on this thread: see [`spawn_local`](crate::task::spawn_local).
+    ///
+    /// # Panics
+    /// Outside a [`LocalSet`] and a [`LocalRuntime`](crate::runtime::LocalRuntime).
+    #[track_caller]
+    pub fn spawn_local<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        local_set::here().spawn(self.say(spawn::birth::<F>().location(Location::caller())), future)
+    }
+
+    /// Spawns a task in a set: see [`LocalSet::spawn_local`].
+    #[track_caller]
+    pub fn spawn_local_on<F>(self, future: F, set: &LocalSet) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        set.inner().spawn(self.say(spawn::birth::<F>().location(Location::caller())), future)
+    }
+
     /// Runs a closure that blocks: see [`spawn_blocking`](crate::task::spawn_blocking).
     ///
     /// # Panics
@@ -104,6 +127,17 @@ impl Builder {
     {
         let birth = self.say(spawn::blocking_birth::<F>().location(Location::caller()));
         enter::with_current(|shared| spawn_blocking_on(shared, birth, closure))
+    }
+
+    /// Runs a closure that blocks, on a thread of a runtime.
+    #[track_caller]
+    pub fn spawn_blocking_on<F, R>(self, closure: F, handle: &Handle) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let birth = self.say(spawn::blocking_birth::<F>().location(Location::caller()));
+        spawn_blocking_on(handle.shared(), birth, closure)
     }
 
     fn say(self, mut birth: Birth) -> Birth {

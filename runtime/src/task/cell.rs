@@ -41,6 +41,8 @@ use std::task::{Context, Poll, Waker};
 use crate::hooks::ledger::Entrance;
 use crate::hooks::life::{Birth, Life, Running};
 use crate::hooks::{AsyncId, CoarseTick, Outcome, Probe, Reason, RuntimeId};
+#[cfg(feature = "context")]
+use crate::hooks::{Coarse, ledger::Sighting};
 use crate::primitive::{AtomicPtr, Ordering};
 use crate::resident::memory::{self, Class};
 use crate::resident::{self, Body, Resident, Sort};
@@ -83,24 +85,41 @@ struct Vtable {
     poll: unsafe fn(NonNull<Header>, &mut Context<'_>, &Running<'_>) -> Poll<Outcome>,
     cancel: unsafe fn(NonNull<Header>, AsyncId),
     drop_output: unsafe fn(NonNull<Header>),
+    /// Reads in which queue it waits, if it stays on its thread: that of its runtime else.
+    local_queue: Option<unsafe fn(NonNull<Header>) -> RuntimeId>,
     class: Class,
 }
 
-trait HasVtable {
-    const VTABLE: Vtable;
+impl Vtable {
+    const fn of<F: Future>() -> Vtable {
+        Vtable {
+            poll: poll::<F>,
+            cancel: cancel::<F>,
+            drop_output: drop_output::<F>,
+            local_queue: None,
+            class: match class_of::<F>() {
+                Some(class) => class,
+                // Such a cell is never made: see `allocate`.
+                None => Class::of_nothing(),
+            },
+        }
+    }
+
+    const fn of_local<F: Future + StaysHere>() -> Vtable {
+        Vtable { local_queue: Some(local_queue_of::<F>), ..Vtable::of::<F>() }
+    }
 }
 
-impl<F: Future> HasVtable for Cell<F> {
-    const VTABLE: Vtable = Vtable {
-        poll: poll::<F>,
-        cancel: cancel::<F>,
-        drop_output: drop_output::<F>,
-        class: match class_of::<F>() {
-            Some(class) => class,
-            // Such a cell is never made: see `allocate`.
-            None => Class::of_nothing(),
-        },
-    };
+/// The future of a task that stays on its thread.
+pub(crate) trait StaysHere {
+    /// Returns the number of the queue in which it waits.
+    fn queue(&self) -> RuntimeId;
+}
+
+impl<F: StaysHere> StaysHere for Pin<Box<F>> {
+    fn queue(&self) -> RuntimeId {
+        (**self).queue()
+    }
 }
 
 /// Owns one reference to a task.
@@ -109,7 +128,7 @@ pub(crate) struct TaskRef(NonNull<Header>);
 
 // SAFETY: by I3 to I5 what is not thread-safe in a task is touched by one thread at a time, which
 // the transitions of the state hand on; and spawning asks for a future that may change threads, or
-// sees to it that only one thread runs it.
+// queues it where only one thread runs it: `task/local_queue.rs`.
 unsafe impl Send for TaskRef {}
 // SAFETY: through a shared reference only what is atomic or never changes can be reached (I5).
 unsafe impl Sync for TaskRef {}
@@ -139,9 +158,24 @@ pub(crate) fn allocate<F: Future>(
 ) -> (Newborn, JoinRef<F::Output>) {
     // Decided when the program is compiled.
     if class_of::<F>().is_some() {
-        allocate_here(future, birth, born, sort)
+        allocate_here(future, birth, born, sort, const { &Vtable::of::<F>() })
     } else {
-        allocate_here(Box::pin(future), birth, born, sort)
+        let vtable = const { &Vtable::of::<Pin<Box<F>>>() };
+        allocate_here(Box::pin(future), birth, born, sort, vtable)
+    }
+}
+
+/// Makes a task that stays on its thread.
+pub(crate) fn allocate_local<F: Future + StaysHere>(
+    future: F,
+    birth: Birth,
+    born: Option<CoarseTick>,
+) -> (Newborn, JoinRef<F::Output>) {
+    if class_of::<F>().is_some() {
+        allocate_here(future, birth, born, Sort::Local, const { &Vtable::of_local::<F>() })
+    } else {
+        let vtable = const { &Vtable::of_local::<Pin<Box<F>>>() };
+        allocate_here(Box::pin(future), birth, born, Sort::Local, vtable)
     }
 }
 
@@ -151,8 +185,8 @@ fn allocate_here<F: Future>(
     birth: Birth,
     born: Option<CoarseTick>,
     sort: Sort,
+    vtable: &'static Vtable,
 ) -> (Newborn, JoinRef<F::Output>) {
-    let vtable = const { &<Cell<F> as HasVtable>::VTABLE };
     let (block, slot) = memory::allocate(vtable.class);
     // SAFETY: the block was just allocated for a cell, which by I1 begins with a resident.
     unsafe { resident::write(block, Body::new(birth, born, slot, sort)) };
@@ -199,6 +233,18 @@ pub(crate) fn each_of(runtime: RuntimeId, mut f: impl FnMut(TaskRef)) {
     });
 }
 
+/// Calls `f` with every task of the process that is not complete, and with what is seen of it.
+#[cfg(feature = "context")]
+pub(crate) fn each_task(mut f: impl FnMut(&Sighting<'_>, TaskRef)) {
+    resident::each(|guest| {
+        if guest.body().sort != Sort::Timer {
+            // By I1 it is a task, whose reference is handed on.
+            let task = TaskRef(guest.into_raw().cast());
+            f(&task.body().life.sighting(None, Coarse::now()), task.clone());
+        }
+    });
+}
+
 /// What all sorts of pointers to a task can do.
 trait ToHeader {
     fn header(&self) -> &Header;
@@ -239,9 +285,28 @@ impl ToHeader for Runnable {
 }
 
 impl Runnable {
+    /// Returns the number of the runtime, or of the set of local tasks, that queues it.
     #[inline]
-    pub(crate) fn runtime(&self) -> Option<RuntimeId> {
-        self.body().life.runtime()
+    pub(crate) fn queue(&self) -> Option<RuntimeId> {
+        if self.body().sort == Sort::Local {
+            self.local_queue()
+        } else {
+            self.body().life.runtime()
+        }
+    }
+
+    #[cold]
+    fn local_queue(&self) -> Option<RuntimeId> {
+        let read = self.more().vtable.local_queue?;
+        // SAFETY: by I3 and I4 the task is not complete and nobody is inside, so by I5 its stage
+        // holds the future, which nobody changes; by I1 the function fits the cell.
+        Some(unsafe { read(self.0) })
+    }
+
+    /// Makes a reference to the task.
+    pub(crate) fn to_ref(&self) -> TaskRef {
+        self.header().resident.state.add_ref();
+        TaskRef(self.0)
     }
 
     /// Lets the caller inside, if the task is to be polled; if it is doomed, says why.
@@ -378,7 +443,7 @@ impl<T> JoinRef<T> {
     pub(crate) fn join(&mut self, waker: &Waker) -> Joined<T> {
         let Some(task) = &self.task else { return Joined::Taken };
         let state = task.state().load();
-        if !state.is_complete() && self.leave_waker(state, waker) {
+        if !state.is_complete() && self.offer(state, waker) {
             return Joined::Waits;
         }
         match self.take_output() {
@@ -387,9 +452,17 @@ impl<T> JoinRef<T> {
         }
     }
 
+    /// Leaves a waker with the task. Says whether it will be woken: else the task is complete, or its
+    /// output was taken.
+    pub(crate) fn leave_waker(&mut self, waker: &Waker) -> bool {
+        let Some(task) = &self.task else { return false };
+        let state = task.state().load();
+        !state.is_complete() && self.offer(state, waker)
+    }
+
     /// Returns the output of a task that is complete.
     #[inline]
-    fn take_output(&mut self) -> Option<Result<T, JoinError>> {
+    pub(crate) fn take_output(&mut self) -> Option<Result<T, JoinError>> {
         let task = self.task.take()?;
         debug_assert!(task.state().load().is_complete(), "the output is taken too early");
         // SAFETY: by I5 the output of a complete task is its handle's, which takes it once.
@@ -398,7 +471,7 @@ impl<T> JoinRef<T> {
 
     /// Leaves `waker` with the task. Says whether it will be woken: else the task is complete.
     #[inline]
-    fn leave_waker(&self, seen: Snapshot, waker: &Waker) -> bool {
+    fn offer(&self, seen: Snapshot, waker: &Waker) -> bool {
         let Some(task) = &self.task else { return false };
         let place = &task.more().join_waker;
         if seen.has_waker() {
@@ -661,6 +734,12 @@ fn replace_future<F: Future>(stage: NonNull<Stage<F>>, output: Result<F::Output,
     }
     // SAFETY: by I5 the stage is the caller's, and it is empty now.
     unsafe { stage.write(Stage { output: ManuallyDrop::new(output) }) };
+}
+
+unsafe fn local_queue_of<F: Future + StaysHere>(header: NonNull<Header>) -> RuntimeId {
+    let future = stage_of::<F>(header).cast::<F>();
+    // SAFETY: the caller says that (by I5) the stage holds the future, and nobody changes it.
+    unsafe { future.as_ref() }.queue()
 }
 
 unsafe fn drop_output<F: Future>(header: NonNull<Header>) {

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 
 use crate::hooks::AsyncId;
 use crate::scheduler;
 use crate::task::cell::{JoinRef, Joined, TaskRef};
+use crate::task::coop;
 use crate::task::error::JoinError;
 
 /// Waits for the output of a task.
@@ -72,11 +74,34 @@ impl<T> JoinHandle<T> {
 
 impl<T> Unpin for JoinHandle<T> {}
 
+// No user code runs under our locks, so a panic leaves nothing half done.
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
+
 impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let proceed = ready!(coop::poll_proceed(cx));
+        let output = ready!(self.poll_output(cx));
+        proceed.made_progress();
+        Poll::Ready(output)
+    }
+}
+
+impl<T> JoinHandle<T> {
+    /// Returns the output if the task is complete and nobody has taken it.
+    pub(crate) fn take_output(&mut self) -> Option<Result<T, JoinError>> {
+        if self.is_finished() { self.join.take_output() } else { None }
+    }
+
+    /// Leaves a waker with the task. Says whether it will be woken: else the task is complete.
+    pub(crate) fn leave_waker(&mut self, waker: &Waker) -> bool {
+        self.join.leave_waker(waker)
+    }
+
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         match self.join.join(cx.waker()) {
             Joined::Waits => Poll::Pending,
             Joined::Output(output) => Poll::Ready(output),
@@ -101,6 +126,11 @@ pub struct AbortHandle {
 }
 
 impl AbortHandle {
+    #[cfg(feature = "context")]
+    pub(crate) fn new(id: AsyncId, task: TaskRef) -> AbortHandle {
+        AbortHandle { id, task: Some(task) }
+    }
+
     /// Returns the task's id.
     #[must_use]
     pub fn id(&self) -> AsyncId {
@@ -118,6 +148,10 @@ impl AbortHandle {
         is_finished(self.task.as_ref())
     }
 }
+
+// No user code runs under our locks, so a panic leaves nothing half done.
+impl UnwindSafe for AbortHandle {}
+impl RefUnwindSafe for AbortHandle {}
 
 impl fmt::Debug for AbortHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

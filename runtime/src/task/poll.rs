@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use crate::hooks::{Outcome, Reason};
 use crate::task::cell::{Inside, Output, Rested, Runnable};
-use crate::task::{unhandled, yielding};
+use crate::task::{coop, family, unhandled};
 
 /// Polls a task once. Returns it if it is to be queued again.
 #[inline]
@@ -19,7 +19,10 @@ pub(crate) fn run(task: Runnable) -> Option<Runnable> {
         cancel(inside, reason);
         return None;
     }
-    let (polled, has_yielded) = yielding::watch(inside.address(), || poll(&inside));
+    let turn = coop::turn(inside.life().id(), inside.address());
+    let polled = poll(&inside);
+    let has_yielded = turn.has_yielded();
+    drop(turn);
     match polled {
         Poll::Ready((outcome, output)) => complete(inside, outcome.into(), output),
         Poll::Pending if has_yielded => return Some(inside.hold()),
@@ -33,7 +36,7 @@ pub(crate) fn run_blocking(task: Runnable) {
     let (inside, doom) = task.start();
     match doom {
         Some(reason) => cancel(inside, reason),
-        None => match poll(&inside) {
+        None => match in_turn(&inside, poll) {
             Poll::Ready((outcome, output)) => complete(inside, outcome.into(), output),
             Poll::Pending => unreachable!("a closure was not run to its end"),
         },
@@ -75,16 +78,28 @@ fn rest(inside: Inside) -> Option<Runnable> {
 
 #[cold]
 fn cancel(inside: Inside, reason: Reason) {
-    let output = inside.life().run(|running| {
-        running.promise_resolve(Outcome::Cancelled);
-        inside.cancel(running.id());
-        inside.drop_unwanted_output()
+    let output = in_turn(&inside, |inside| {
+        inside.life().run(|running| {
+            running.promise_resolve(Outcome::Cancelled);
+            inside.cancel(running.id());
+            inside.drop_unwanted_output()
+        })
     });
     complete(inside, reason, output);
 }
 
 #[inline]
 fn complete(mut inside: Inside, reason: Reason, output: Output) {
+    let id = inside.life().id();
     inside.end(reason);
     inside.finish(output);
+    if family::is_any_watched() {
+        family::strike_off(id);
+    }
+}
+
+/// Runs code of the task that is not to be told whether it yielded.
+fn in_turn<R>(inside: &Inside, f: impl FnOnce(&Inside) -> R) -> R {
+    let _turn = coop::turn(inside.life().id(), inside.address());
+    f(inside)
 }

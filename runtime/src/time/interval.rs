@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
@@ -12,6 +12,7 @@ use futures_core::Stream;
 use crate::handle::Handle;
 use crate::hooks::life::{Birth, Life};
 use crate::hooks::{AsyncId, Kind};
+use crate::task::coop;
 use crate::time::Instant;
 use crate::time::entry::{Deadline, Entry};
 
@@ -89,10 +90,12 @@ impl Interval {
 
     /// Waits for the next tick, and returns when it was due.
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
+        let proceed = ready!(coop::poll_proceed(cx));
         let due = self.next;
         if !self.entry.poll_due(due, Deadline::Unknown, cx) {
             return Poll::Pending;
         }
+        proceed.made_progress();
         let now = self.entry.now();
         self.next = self.after(due, now);
         // The pair of the tick: what it leads to runs in the task that consumes it.

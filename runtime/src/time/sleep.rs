@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::driver::Clock;
@@ -12,6 +12,7 @@ use crate::enter;
 use crate::hooks::life::Birth;
 use crate::hooks::{AsyncId, Kind, Outcome, Reason};
 use crate::resident::{Lodged, Sort};
+use crate::task::coop;
 use crate::time::Instant;
 use crate::time::entry::{Deadline, Entry};
 
@@ -153,12 +154,14 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let proceed = ready!(coop::poll_proceed(cx));
+        let (deadline, known) = (self.deadline, self.known);
+        if !self.has_elapsed && !self.entry.poll_due(deadline, known, cx) {
+            return Poll::Pending;
+        }
+        proceed.made_progress();
         if self.has_elapsed {
             return Poll::Ready(());
-        }
-        let (deadline, known) = (self.deadline, self.known);
-        if !self.entry.poll_due(deadline, known, cx) {
-            return Poll::Pending;
         }
         self.has_elapsed = true;
         if let Some(lodged) = &self.lodged {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
+use crate::task::coop;
 use crate::time::{Instant, Sleep};
 
 /// Waits for a future, but not longer than so long.
@@ -85,9 +86,13 @@ impl<F: Future> Future for Timeout<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let had_budget = coop::has_budget_remaining();
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
+        // A future that uses up every budget must not keep its own limit from being seen.
+        let is_used_up = had_budget && !coop::has_budget_remaining();
+        let _break = is_used_up.then(coop::break_from_turns);
         Pin::new(this.delay).poll(cx).map(|()| Err(Elapsed(())))
     }
 }

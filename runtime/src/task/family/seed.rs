@@ -1,0 +1,123 @@
+//! Begins a watch with what is alive.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::{Watch, fence, index, strike_off};
+use crate::facade;
+use crate::hooks::AsyncId;
+use crate::task::{AbortHandle, cell};
+
+/// The watches of subtrees, by their roots, as far as anything of them is alive.
+static SUBTREES: Mutex<Vec<(AsyncId, Weak<Watch>)>> = Mutex::new(Vec::new());
+
+/// Returns the watch of a subtree. It is one as long as a member is alive, or somebody has it: what
+/// has ended since is forgotten, but what it created is still a member.
+pub(crate) fn watch_of(root: AsyncId) -> Arc<Watch> {
+    let mut subtrees = SUBTREES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut found = None;
+    subtrees.retain(|(id, watch)| match watch.upgrade() {
+        Some(watch) => {
+            if *id == root {
+                found = Some(watch);
+            }
+            true
+        }
+        None => false,
+    });
+    found.unwrap_or_else(|| {
+        let watch = Watch::new();
+        subtrees.push((root, Arc::downgrade(&watch)));
+        watch
+    })
+}
+
+/// Enrolls what is alive of a family, when the watch was counted before.
+///
+/// It looks again until all that it finds are members: one that was not enrolled yet may have
+/// created others meanwhile. None of them should be aborted before, since nobody knows whose creator
+/// one was that is gone.
+pub(crate) fn seed(watch: &Arc<Watch>, root: AsyncId) {
+    // From here on, who spawns what a look does not find sees that there is a watch.
+    fence::heavy();
+    let mut is_settled = false;
+    while !is_settled {
+        is_settled = true;
+        for task in members(root) {
+            let id = task.id();
+            if !watch.enroll(id, Some(task.clone())) {
+                continue;
+            }
+            index(id, std::slice::from_ref(watch));
+            if task.is_finished() {
+                // It may have been struck off before it was indexed: then nobody else would do it.
+                strike_off(id);
+            } else {
+                is_settled = false;
+            }
+        }
+    }
+}
+
+/// Finds the tasks that are alive of a resource and all that it created, and that they created.
+///
+/// Across what is gone it finds as far as the facade remembers.
+fn members(root: AsyncId) -> Vec<AbortHandle> {
+    let mut tasks = Vec::new();
+    cell::each_task(|seen, task| {
+        tasks.push((seen.creator_id(), AbortHandle::new(seen.id(), task)));
+    });
+    // After the tasks: what ends meanwhile is then known to be gone.
+    let mut creators: HashMap<AsyncId, Option<AsyncId>> =
+        facade::creators_of_others().into_iter().collect();
+    creators.extend(tasks.iter().map(|(creator, task)| (task.id(), *creator)));
+    let mut family = Family { creators, verdicts: HashMap::from([(root, true)]) };
+    tasks.retain(|(_, task)| family.has(task.id()));
+    tasks.into_iter().map(|(_, task)| task).collect()
+}
+
+/// Says who descends from one resource.
+struct Family {
+    creators: HashMap<AsyncId, Option<AsyncId>>,
+    /// What was found out.
+    verdicts: HashMap<AsyncId, bool>,
+}
+
+impl Family {
+    fn has(&mut self, id: AsyncId) -> bool {
+        let mut path = Vec::new();
+        let mut at = Some(id);
+        let verdict = loop {
+            let Some(here) = at else { break false };
+            if let Some(known) = self.verdicts.get(&here) {
+                break *known;
+            }
+            // Until it is known otherwise: a cycle of stated triggers must not hold us up.
+            self.verdicts.insert(here, false);
+            path.push(here);
+            at = self.creators.get(&here).copied().flatten();
+        };
+        self.verdicts.extend(path.into_iter().map(|id| (id, verdict)));
+        verdict
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::Family;
+    use crate::hooks::AsyncId;
+    use std::collections::HashMap;
+
+    #[test]
+    fn who_descends_is_found_across_others_and_cycles_end() {
+        let id = |raw: u64| AsyncId::from_u64(raw).expect("it is not zero");
+        // 1 created 2, which created 3; 4 and 5 are each other's; nobody created 6.
+        let creators = [(2, Some(1)), (3, Some(2)), (4, Some(5)), (5, Some(4)), (6, None)];
+        let creators = creators.map(|(of, creator)| (id(of), creator.map(id)));
+        let verdicts = HashMap::from([(id(1), true)]);
+        let mut family = Family { creators: HashMap::from(creators), verdicts };
+        let found = [3, 2, 4, 5, 6, 7].map(|raw| family.has(id(raw)));
+        assert_eq!(found, [true, true, false, false, false, false]);
+        assert!(family.has(id(3)), "asked again it says the same");
+    }
+}
