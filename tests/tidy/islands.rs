@@ -28,9 +28,9 @@ const STATIC_ATOMICS: [&str; 6] = [
     "hooks/src/frame.rs",
     "hooks/src/id.rs",
     "hooks/src/kind.rs",
+    "runtime/src/asymmetric.rs",
     "runtime/src/queue/inject.rs",
     "runtime/src/task/family.rs",
-    "runtime/src/task/family/fence.rs",
 ];
 
 fn is_ours(path: &str) -> bool {

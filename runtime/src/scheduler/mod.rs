@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
+use crate::asymmetric;
 use crate::blocking::Pool;
 use crate::config::Config;
 use crate::driver::{self, Driver};
@@ -27,8 +28,8 @@ use crate::queue::inject::Inject;
 use crate::queue::local::{self, Local};
 use crate::resident;
 use crate::task::cell::{self, Runnable};
+use crate::task::local_set;
 use crate::task::poll;
-use crate::task::{family, local_set};
 
 use idle::Idle;
 pub(crate) use lookup::Target;
@@ -97,7 +98,7 @@ pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
         ending: Ending::new(workers),
         config,
     });
-    family::fence::prepare();
+    asymmetric::prepare();
     // Said again it changes nothing.
     let _ = ledger::set_census(resident::census);
     shared.claim.publish(&shared);
