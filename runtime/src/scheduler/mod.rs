@@ -23,7 +23,7 @@ use crate::driver::{self, Driver};
 use crate::enter;
 use crate::hooks::{CoarseTick, RuntimeId, ledger};
 use crate::park::{Found, Parker};
-use crate::primitive::{AtomicU64, Mutex, Ordering};
+use crate::primitive::{AtomicU64, Mutex};
 use crate::queue::inject::Inject;
 use crate::queue::local::{self, Local};
 use crate::resident;
@@ -56,8 +56,6 @@ pub(crate) struct Shared {
 pub(crate) struct Remote {
     pub(crate) queue: local::Shared,
     pub(crate) parker: Parker,
-    /// How many tasks it has begun to run, for the monitor. Relaxed: only its changing matters.
-    pub(crate) polls: AtomicU64,
     /// How often it has gone to sleep, and how often it has gone on. Relaxed, as the next.
     pub(crate) parks: AtomicU64,
     pub(crate) unparks: AtomicU64,
@@ -80,7 +78,6 @@ pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
         remotes.push(CachePadded::new(Remote {
             queue,
             parker: Parker::new(),
-            polls: AtomicU64::new(0),
             parks: AtomicU64::new(0),
             unparks: AtomicU64::new(0),
             busy_ns: AtomicU64::new(0),
@@ -212,8 +209,8 @@ impl Shared {
         count
     }
 
-    /// Says how many tasks each worker has begun to run.
+    /// Says how many polls a worker has begun.
     pub(crate) fn polls(&self, worker: usize) -> u64 {
-        self.remotes[worker].polls.load(Ordering::Relaxed)
+        self.remotes[worker].queue.slot.phases().div_ceil(2)
     }
 }

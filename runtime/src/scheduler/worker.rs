@@ -73,10 +73,13 @@ impl Worker {
     /// Hands all tasks of its own queue to the others, before it blocks.
     pub(crate) fn vacate(&self) {
         let mut is_any = false;
-        while let Some(task) = self.local.pop(&self.remote().queue) {
+        // It is in a poll, but not in one that anybody rescues the slot from.
+        self.local.slot.end_poll();
+        while let Some(task) = self.local.pop() {
             self.shared.inject.push_woken(task);
             is_any = true;
         }
+        self.local.slot.begin_poll();
         if is_any {
             self.shared.notify();
         }
@@ -153,7 +156,7 @@ impl Worker {
                 return Some(task);
             }
         }
-        self.local.pop(&self.remote().queue).or_else(|| self.pop_inject())
+        self.local.pop().or_else(|| self.pop_inject())
     }
 
     /// Takes what came from outside. All but the first go into its own queue, for others to steal.
@@ -206,10 +209,10 @@ impl Worker {
     }
 
     fn execute(&self, task: Runnable) {
-        let polls = &self.remote().polls;
-        // Relaxed, and not a read-modify-write: only this thread writes it.
-        polls.store(polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        if let Some(again) = poll::run(task) {
+        self.local.slot.begin_poll();
+        let again = poll::run(task);
+        self.local.slot.end_poll();
+        if let Some(again) = again {
             let pushed = self.local.push_back(again);
             self.note(pushed);
         }
@@ -221,7 +224,7 @@ impl Worker {
         let pushed = if self.is_dispatching.get() {
             self.local.push_back(task)
         } else {
-            self.local.push(&self.remote().queue, task)
+            self.local.push(task)
         };
         self.note(pushed);
     }
@@ -347,7 +350,7 @@ impl Worker {
     }
 
     fn drain_queue(&self) {
-        while let Some(task) = self.local.pop(&self.remote().queue) {
+        while let Some(task) = self.local.pop() {
             poll::refuse(task);
         }
     }
