@@ -44,6 +44,7 @@ use crate::events::{Event, Events};
 use crate::fault::{self, Fault};
 use crate::filter::{Cause, EnableError, Filter, Newborns};
 use crate::hook::AsyncHook;
+use crate::kind::Kind;
 use crate::record::Record;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, global, per_thread};
 
@@ -52,20 +53,19 @@ pub const HOOKS_MAX: usize = 32;
 
 /// A hook that listens.
 pub(crate) struct Enabled {
-    pub(crate) slot: u8,
+    /// The bit of its slot in every record.
+    pub(crate) bit: u32,
     pub(crate) epoch: u32,
     pub(crate) events: Events,
     pub(crate) filter: Filter,
+    /// See [`Filter::is_tested_late`].
+    pub(crate) is_tested_late: bool,
     pub(crate) hook: Arc<dyn AsyncHook>,
     /// Set once, when the hook panicked; it is called no more.
     pub(crate) fault: OnceLock<Fault>,
 }
 
 impl Enabled {
-    pub(crate) fn bit(&self) -> u32 {
-        1 << self.slot
-    }
-
     /// Says whether it wants `before` or `after`.
     pub(crate) fn wants_pair(&self) -> bool {
         self.events.has(Event::Before) || self.events.has(Event::After)
@@ -78,6 +78,18 @@ pub(crate) struct HookSet {
     version: u64,
     pub(crate) epoch: u32,
     pub(crate) hooks: Vec<Arc<Enabled>>,
+}
+
+impl HookSet {
+    /// Returns the slots of the hooks that take every newborn of this kind.
+    fn taking(&self, kind: Option<Kind>) -> u32 {
+        let takes = |hook: &&Arc<Enabled>| match hook.filter.newborns() {
+            Newborns::Every => true,
+            Newborns::OfKinds => kind.is_some_and(|kind| hook.filter.admits(kind, None)),
+            Newborns::Drawn | Newborns::Asked => false,
+        };
+        self.hooks.iter().filter(takes).fold(0, |slots, hook| slots | hook.bit)
+    }
 }
 
 impl Drop for HookSet {
@@ -109,7 +121,13 @@ per_thread! {
     COPY: Cell<Option<Rc<HookSet>>> = Cell::new(None);
     /// What of the last copy a birth needs to know.
     DIGEST: Cell<Digest> = Cell::new(Digest::NONE);
+    /// The slots of the hooks that take every newborn of a kind, by its number, where some take
+    /// some kinds only.
+    OF_KINDS: [Cell<u32>; KINDS_LISTED] = [const { Cell::new(0) }; KINDS_LISTED];
 }
+
+/// A birth of one of so many kinds need not ask hooks that follow some kinds.
+const KINDS_LISTED: usize = 64;
 
 /// What a list says about newborns without a look at each hook.
 #[derive(Clone, Copy)]
@@ -118,6 +136,8 @@ pub(crate) struct Digest {
     pub(crate) epoch: u32,
     /// The slots of the hooks that take every newborn.
     every: u32,
+    /// Whether a hook takes those of some kinds: then [`OF_KINDS`] says which hooks take a newborn.
+    has_kinds: bool,
     /// The slots of the hooks that draw at flow roots.
     drawing: u32,
     /// Whether a hook wants to look at each newborn.
@@ -126,18 +146,25 @@ pub(crate) struct Digest {
 
 impl Digest {
     /// Of no list: none has this version.
-    const NONE: Digest =
-        Digest { version: u64::MAX, epoch: 0, every: 0, drawing: 0, is_partial: true };
+    const NONE: Digest = Digest {
+        version: u64::MAX,
+        epoch: 0,
+        every: 0,
+        has_kinds: false,
+        drawing: 0,
+        is_partial: true,
+    };
 
     fn of(list: &HookSet) -> Digest {
         let slots = |are: Newborns| {
             let hooks = list.hooks.iter().filter(|hook| hook.filter.newborns() == are);
-            hooks.fold(0, |slots, hook| slots | hook.bit())
+            hooks.fold(0, |slots, hook| slots | hook.bit)
         };
         Digest {
             version: list.version,
             epoch: list.epoch,
             every: slots(Newborns::Every),
+            has_kinds: slots(Newborns::OfKinds) != 0,
             drawing: slots(Newborns::Drawn),
             is_partial: slots(Newborns::Asked) != 0,
         }
@@ -146,17 +173,26 @@ impl Digest {
     /// Returns which hooks follow a newborn, if that can be said without asking them: what draws
     /// follows what is no flow root just if it follows the creator.
     #[inline]
-    pub(crate) fn scope(&self, creator: Option<&Record>, is_flow_root: bool) -> Option<u32> {
+    pub(crate) fn scope(
+        &self,
+        kind: Kind,
+        creator: Option<&Record>,
+        is_flow_root: bool,
+    ) -> Option<u32> {
         if self.is_partial {
             return None;
         }
+        let mut every = self.every;
+        if self.has_kinds {
+            every = OF_KINDS.with(|slots| slots.get(kind.index()).map(Cell::get))?;
+        }
         if self.drawing == 0 {
-            return Some(self.every);
+            return Some(every);
         }
         // Bits of a creator that is older than a hook speak of an earlier hook in its slot.
         let is_known = creator.is_none_or(|creator| creator.epoch >= self.epoch);
         let inherited = creator.map_or(0, |creator| creator.scope & self.drawing);
-        (is_known && !is_flow_root).then_some(self.every | inherited)
+        (is_known && !is_flow_root).then_some(every | inherited)
     }
 }
 
@@ -216,15 +252,17 @@ impl Registry {
         filter: Filter,
     ) -> Result<Arc<Enabled>, EnableError> {
         let mut list = self.list.lock();
-        let used = list.hooks.iter().fold(0, |used, hook| used | hook.bit());
+        let used = list.hooks.iter().fold(0, |used, hook| used | hook.bit);
         let slot = used.trailing_ones();
         if slot as usize >= HOOKS_MAX {
             return Err(EnableError(Cause::Full));
         }
         let epoch = list.epoch.checked_add(1).ok_or(EnableError(Cause::Exhausted))?;
-        let slot = slot as u8;
+        let bit = 1 << slot;
         let fault = OnceLock::new();
-        let enabled = Arc::new(Enabled { slot, epoch, events, filter, hook, fault });
+        let is_tested_late = filter.is_tested_late();
+        let enabled = Enabled { bit, epoch, events, filter, is_tested_late, hook, fault };
+        let enabled = Arc::new(enabled);
         list.hooks.push(enabled.clone());
         list.epoch = epoch;
         self.publish(&mut list);
@@ -247,7 +285,7 @@ impl Registry {
         list.version += 1;
         self.version.store(list.version, Ordering::Relaxed);
         let slots = |of: &dyn Fn(&Enabled) -> bool| {
-            list.hooks.iter().filter(|hook| of(hook)).fold(0, |slots, hook| slots | hook.bit())
+            list.hooks.iter().filter(|hook| of(hook)).fold(0, |slots, hook| slots | hook.bit)
         };
         for event in Event::ALL {
             let is_wanted = |hook: &Enabled| match event {
@@ -301,7 +339,15 @@ pub(crate) fn hooks() -> Rc<HookSet> {
 #[cold]
 fn renew() -> Rc<HookSet> {
     let list = REGISTRY.copy();
-    DIGEST.with(|digest| digest.set(Digest::of(&list)));
+    let digest = Digest::of(&list);
+    DIGEST.with(|place| place.set(digest));
+    if digest.has_kinds {
+        OF_KINDS.with(|places| {
+            for (index, place) in places.iter().enumerate() {
+                place.set(list.taking(Kind::at(index)));
+            }
+        });
+    }
     Rc::new(list)
 }
 
@@ -334,7 +380,7 @@ mod tests {
         assert!(enable().is_err_and(|refused| refused.is_full()));
         assert!(registry.disable(&hooks[5]));
         assert!(!registry.disable(&hooks[5]));
-        assert_eq!(enable().unwrap().slot, 5);
+        assert_eq!(enable().unwrap().bit, 1 << 5);
 
         assert!(registry.disable(&hooks[6]));
         registry.list.lock().epoch = u32::MAX;
@@ -414,7 +460,7 @@ mod model {
             let life = begin();
             let hook = enabling.join().expect("the hook is enabled");
             let is_young = life.record.epoch >= hook.enabled.epoch;
-            assert_eq!(life.record.scope & hook.enabled.bit() != 0, is_young);
+            assert_eq!(life.record.scope & hook.enabled.bit != 0, is_young);
         });
     }
 
@@ -428,7 +474,7 @@ mod model {
             let life = begin();
             let hook = enabling.join().expect("the hook is enabled");
             let is_young = life.record.epoch >= hook.enabled.epoch;
-            assert_eq!(life.record.scope & hook.enabled.bit() != 0, is_young);
+            assert_eq!(life.record.scope & hook.enabled.bit != 0, is_young);
         });
     }
 
@@ -523,7 +569,7 @@ mod model {
             });
             live();
             let second = renewing.join().expect("the second hook is enabled");
-            assert_eq!(second.enabled.slot, 0);
+            assert_eq!(second.enabled.bit, 1);
             let heard = second.take();
             assert!(heard.is_empty() || heard == WHOLE, "{heard:?}");
             assert_cut_cleanly(&first_heard.take());
@@ -536,7 +582,7 @@ mod model {
             let other = thread::spawn(Heard::enable);
             let mine = Heard::enable();
             let other = other.join().expect("the hook is enabled");
-            assert_ne!(mine.enabled.slot, other.enabled.slot);
+            assert_ne!(mine.enabled.bit, other.enabled.bit);
             assert_ne!(mine.enabled.epoch, other.enabled.epoch);
             live();
             assert_eq!((mine.take(), other.take()), (WHOLE.into(), WHOLE.into()));
