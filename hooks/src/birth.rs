@@ -253,7 +253,8 @@ impl Family<'_> {
     fn decide(&self) -> (u32, u32, u32) {
         if !current::is_telling() && self.parent.is_none_or(|parent| parent.hidden() == 0) {
             if let Some(digest) = registry::digest() {
-                if let Some(scope) = digest.scope(self.kind, self.creator, self.is_flow_root) {
+                let scope = digest.scope(self.kind, self.runtime, self.creator, self.is_flow_root);
+                if let Some(scope) = scope {
                     return (scope, digest.epoch, 0);
                 }
             }

@@ -33,7 +33,7 @@ pub(crate) struct Newborn {
     pub(crate) creator_is_followed: Option<bool>,
 }
 
-/// Which newborns a hook takes.
+/// Which newborns a hook takes, of one runtime or of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Newborns {
     /// All of them, of whatever kind.
@@ -63,11 +63,11 @@ impl Filter {
 
     /// Says what there is to decide at a birth.
     pub(crate) fn newborns(&self) -> Newborns {
-        match self {
-            Filter { under: None, sample: Some(_), .. } => Newborns::Drawn,
-            Filter { under: None, sample: None, runtime: None, kinds: None, .. } => Newborns::Every,
-            Filter { under: None, sample: None, runtime: None, .. } => Newborns::OfKinds,
-            _ => Newborns::Asked,
+        match (self.under, self.sample) {
+            (None, None) if self.kinds.is_none() => Newborns::Every,
+            (None, None) => Newborns::OfKinds,
+            (None, Some(_)) => Newborns::Drawn,
+            (Some(_), _) => Newborns::Asked,
         }
     }
 

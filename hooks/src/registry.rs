@@ -44,6 +44,7 @@ use crate::events::{Event, Events};
 use crate::fault::{self, Fault};
 use crate::filter::{Cause, EnableError, Filter, Newborns};
 use crate::hook::AsyncHook;
+use crate::id::RuntimeId;
 use crate::kind::Kind;
 use crate::record::Record;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, global, per_thread};
@@ -81,14 +82,20 @@ pub(crate) struct HookSet {
 }
 
 impl HookSet {
+    /// Returns the slots of the hooks that are so.
+    fn slots(&self, are: impl Fn(&Enabled) -> bool) -> u32 {
+        self.hooks.iter().filter(|hook| are(hook)).fold(0, |slots, hook| slots | hook.bit)
+    }
+
     /// Returns the slots of the hooks that take every newborn of this kind.
     fn taking(&self, kind: Option<Kind>) -> u32 {
-        let takes = |hook: &&Arc<Enabled>| match hook.filter.newborns() {
+        self.slots(|hook| match hook.filter.newborns() {
             Newborns::Every => true,
-            Newborns::OfKinds => kind.is_some_and(|kind| hook.filter.admits(kind, None)),
+            Newborns::OfKinds => {
+                kind.is_some_and(|kind| hook.filter.admits(kind, hook.filter.runtime))
+            }
             Newborns::Drawn | Newborns::Asked => false,
-        };
-        self.hooks.iter().filter(takes).fold(0, |slots, hook| slots | hook.bit)
+        })
     }
 }
 
@@ -138,6 +145,9 @@ pub(crate) struct Digest {
     every: u32,
     /// Whether a hook takes those of some kinds: then [`OF_KINDS`] says which hooks take a newborn.
     has_kinds: bool,
+    /// The slots of the hooks among these that take what belongs to `runtime`, and to no other.
+    bound: u32,
+    runtime: Option<RuntimeId>,
     /// The slots of the hooks that draw at flow roots.
     drawing: u32,
     /// Whether a hook wants to look at each newborn.
@@ -151,22 +161,30 @@ impl Digest {
         epoch: 0,
         every: 0,
         has_kinds: false,
+        bound: 0,
+        runtime: None,
         drawing: 0,
         is_partial: true,
     };
 
     fn of(list: &HookSet) -> Digest {
-        let slots = |are: Newborns| {
-            let hooks = list.hooks.iter().filter(|hook| hook.filter.newborns() == are);
-            hooks.fold(0, |slots, hook| slots | hook.bit)
-        };
+        let are = |hook: &Enabled, newborns| hook.filter.newborns() == newborns;
+        let drawing = list.slots(|hook| are(hook, Newborns::Drawn));
+        let asked = list.slots(|hook| are(hook, Newborns::Asked));
+        let is_bound = |hook: &Enabled| hook.filter.runtime.is_some();
+        let bound = list.slots(is_bound) & !drawing;
+        let mut runtimes = list.hooks.iter().filter_map(|hook| hook.filter.runtime);
+        let runtime = runtimes.next();
+        let is_of_one = runtimes.all(|other| Some(other) == runtime);
         Digest {
             version: list.version,
             epoch: list.epoch,
-            every: slots(Newborns::Every),
-            has_kinds: slots(Newborns::OfKinds) != 0,
-            drawing: slots(Newborns::Drawn),
-            is_partial: slots(Newborns::Asked) != 0,
+            every: list.slots(|hook| are(hook, Newborns::Every)),
+            has_kinds: list.slots(|hook| are(hook, Newborns::OfKinds)) != 0,
+            bound,
+            runtime,
+            drawing,
+            is_partial: asked != 0 || !is_of_one,
         }
     }
 
@@ -176,6 +194,7 @@ impl Digest {
     pub(crate) fn scope(
         &self,
         kind: Kind,
+        runtime: Option<RuntimeId>,
         creator: Option<&Record>,
         is_flow_root: bool,
     ) -> Option<u32> {
@@ -185,6 +204,9 @@ impl Digest {
         let mut every = self.every;
         if self.has_kinds {
             every = OF_KINDS.with(|slots| slots.get(kind.index()).map(Cell::get))?;
+        }
+        if runtime != self.runtime {
+            every &= !self.bound;
         }
         if self.drawing == 0 {
             return Some(every);
@@ -284,18 +306,15 @@ impl Registry {
     fn publish(&self, list: &mut HookSet) {
         list.version += 1;
         self.version.store(list.version, Ordering::Relaxed);
-        let slots = |of: &dyn Fn(&Enabled) -> bool| {
-            list.hooks.iter().filter(|hook| of(hook)).fold(0, |slots, hook| slots | hook.bit)
-        };
         for event in Event::ALL {
             let is_wanted = |hook: &Enabled| match event {
                 Event::Before => hook.wants_pair(),
                 _ => hook.events.has(event),
             };
-            self.wants[event as usize].store(slots(&is_wanted), Ordering::Release);
+            self.wants[event as usize].store(list.slots(is_wanted), Ordering::Release);
         }
-        self.attaching.store(slots(&|hook| hook.filter.attach_existing), Ordering::Release);
-        self.enabled.store(slots(&|_| true), Ordering::Relaxed);
+        self.attaching.store(list.slots(|hook| hook.filter.attach_existing), Ordering::Release);
+        self.enabled.store(list.slots(|_| true), Ordering::Relaxed);
         self.epoch.store(list.epoch, Ordering::Release);
     }
 }
@@ -339,7 +358,13 @@ pub(crate) fn hooks() -> Rc<HookSet> {
 #[cold]
 fn renew() -> Rc<HookSet> {
     let list = REGISTRY.copy();
-    let digest = Digest::of(&list);
+    digest_of(&list);
+    Rc::new(list)
+}
+
+/// Notes for this thread what births need to know of a list.
+fn digest_of(list: &HookSet) {
+    let digest = Digest::of(list);
     DIGEST.with(|place| place.set(digest));
     if digest.has_kinds {
         OF_KINDS.with(|places| {
@@ -348,7 +373,6 @@ fn renew() -> Rc<HookSet> {
             }
         });
     }
-    Rc::new(list)
 }
 
 /// Returns what the list says about newborns, if this thread has a copy of it as it is now.
@@ -365,11 +389,62 @@ pub(crate) fn rest() {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{HOOKS_MAX, Registry};
+    use super::{DIGEST, HOOKS_MAX, KINDS_LISTED, Registry, digest_of};
     use crate::events::Events;
-    use crate::filter::Filter;
+    use crate::filter::{Filter, Newborn};
     use crate::hook::Closures;
+    use crate::id::{AsyncId, RuntimeId};
+    use crate::kind::Kind;
+    use std::cell::Cell;
     use std::sync::Arc;
+
+    /// Whatever the digest answers, the hooks would have answered.
+    #[test]
+    fn a_digest_agrees_with_the_hooks_where_it_knows() {
+        let runtimes = [1, 2].map(RuntimeId::from_u32);
+        let kinds = [Kind::TIMER, Kind::TASK, Kind::at(KINDS_LISTED + 1).expect("it has a number")];
+        let mut filters = Vec::new();
+        for kinds in [None, Some(vec![kinds[0]]), Some(vec![kinds[1], kinds[2]])] {
+            for runtime in [None, runtimes[0], runtimes[1]] {
+                for sample in [None, Some(1.0)] {
+                    let kinds = kinds.clone();
+                    filters.push(Filter { kinds, runtime, sample, ..Filter::default() });
+                }
+            }
+        }
+        let (mut known, mut unknown) = (0, 0);
+        for pair in filters.iter().flat_map(|one| filters.iter().map(move |other| [one, other])) {
+            let registry = Registry::new();
+            for filter in pair {
+                let hook = Arc::new(Closures::default());
+                registry.enable(hook, Events::ALL, filter.clone()).expect("there is room");
+            }
+            let list = registry.copy();
+            digest_of(&list);
+            let digest = DIGEST.with(Cell::get);
+            for (kind, runtime) in
+                kinds.iter().flat_map(|kind| [None, runtimes[0]].map(|runtime| (*kind, runtime)))
+            {
+                let newborn = Newborn {
+                    id: AsyncId::next(),
+                    kind,
+                    runtime,
+                    creator: None,
+                    is_flow_root: false,
+                    creator_is_followed: None,
+                };
+                match digest.scope(kind, runtime, None, false) {
+                    Some(scope) => {
+                        let follow = list.slots(|hook| hook.filter.follows(&newborn, hook.epoch));
+                        assert_eq!(scope, follow, "{pair:?} {kind:?} {runtime:?}");
+                        known += 1;
+                    }
+                    None => unknown += 1,
+                }
+            }
+        }
+        assert!(known > unknown, "{known} and {unknown}");
+    }
 
     #[test]
     fn a_registry_that_has_run_out_of_epochs_or_slots_says_so() {
