@@ -18,6 +18,8 @@
 pub(crate) mod memory; // where they lie
 #[cfg(not(loom))]
 mod slab; // in pages of equal blocks
+#[cfg(any(test, not(loom)))]
+mod word; // who owns a page, and what came back
 
 use std::alloc::Layout;
 use std::mem::{self, offset_of};
