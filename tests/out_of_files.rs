@@ -11,6 +11,8 @@ use std::io;
 use std::net;
 use std::path::Path;
 
+use forebear::fs;
+use forebear::io::AsyncReadExt;
 use forebear::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixStream, unix::pipe};
 use forebear::runtime::{Builder, Runtime};
 use forebear::testing::assert_quiescent;
@@ -42,6 +44,7 @@ fn what_needs_a_descriptor_is_refused_until_there_is_one() {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let near = net::TcpStream::connect(address).unwrap();
+            let mut file = fs::File::open("Cargo.toml").await.unwrap();
             let files = fill();
             assert!(files.len() > 10, "only {} descriptors", files.len());
             // The connection waits in the queue of the system, and is told each time.
@@ -56,6 +59,12 @@ fn what_needs_a_descriptor_is_refused_until_there_is_one() {
             is_full(UnixDatagram::unbound());
             is_full(pipe::pipe());
             is_full(Runtime::new());
+            is_full(fs::read("Cargo.toml").await);
+            is_full(fs::read_dir(".").await);
+            is_full(fs::File::open("Cargo.toml").await);
+            is_full(file.try_clone().await);
+            // What is open goes on.
+            file.read_exact(&mut [0; 8]).await.unwrap();
             drop(files);
             let (far, peer) = listener.accept().await.unwrap();
             assert_eq!((peer, far.local_addr().unwrap()), (near.local_addr().unwrap(), address));

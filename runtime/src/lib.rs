@@ -58,6 +58,8 @@ mod metrics; // what it is doing, in numbers
 pub mod time; // sleeps, deadlines, ticks
 pub mod io; // readers and writers, and what is ready
 pub mod net; // sockets
+#[cfg(feature = "fs")]
+pub mod fs; // files and folders
 #[cfg(all(unix, feature = "signal"))]
 pub mod signal; // signals of the operating system
 pub mod interop; // other people's traits

@@ -31,6 +31,8 @@ pub(crate) mod bytes; // those that bytes flow through
 pub(crate) mod filling; // reads to room that holds nothing yet
 #[cfg_attr(not(feature = "tokio-io"), allow(dead_code, reason = "only features read so"))]
 pub(crate) mod room; // such room
+#[cfg(any(feature = "fs", feature = "io-std"))]
+pub(crate) mod portion; // bytes that a job reads or writes
 #[cfg(unix)]
 mod async_fd; // any descriptor
 
