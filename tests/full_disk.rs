@@ -13,7 +13,7 @@ use std::process;
 use forebear::fs::{self, File};
 use forebear::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
 use forebear::runtime::{Builder, Runtime};
-use forebear::signal::{SignalKind, signal};
+use forebear::signal::unix::{SignalKind, signal};
 use forebear::testing::assert_quiescent;
 use forebear::time::{Duration, timeout};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
