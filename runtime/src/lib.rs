@@ -63,6 +63,8 @@ pub mod net; // sockets
 pub mod fs; // files and folders
 #[cfg(all(unix, feature = "signal"))]
 pub mod signal; // signals of the operating system
+#[cfg(all(unix, feature = "process"))]
+pub mod process; // other programs
 pub mod interop; // other people's traits
 mod facade; // the context layer, joined
 #[cfg(feature = "macros")]

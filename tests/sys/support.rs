@@ -52,7 +52,15 @@ pub(crate) struct Heard(Arc<HookHandle<Arc<Listener>>>);
 #[derive(Default)]
 pub(crate) struct Listener {
     recorder: Recorder,
-    locations: Mutex<Vec<(AsyncId, &'static Location<'static>)>>,
+    births: Mutex<Vec<Birth>>,
+}
+
+/// What a recorder does not keep of an `init`.
+#[derive(Clone, Copy)]
+struct Birth {
+    id: AsyncId,
+    location: &'static Location<'static>,
+    trigger: Option<AsyncId>,
 }
 
 impl Heard {
@@ -69,8 +77,17 @@ impl Heard {
 
     /// Returns where a resource was made.
     pub(crate) fn location(&self, id: AsyncId) -> &'static Location<'static> {
-        let locations = self.0.locations.lock().unwrap();
-        locations.iter().find(|(known, _)| *known == id).unwrap().1
+        self.birth(id).location
+    }
+
+    /// Returns what caused a resource.
+    pub(crate) fn trigger(&self, id: AsyncId) -> Option<AsyncId> {
+        self.birth(id).trigger
+    }
+
+    fn birth(&self, id: AsyncId) -> Birth {
+        let births = self.0.births.lock().unwrap();
+        *births.iter().find(|birth| birth.id == id).unwrap()
     }
 }
 
@@ -88,7 +105,9 @@ impl AsyncHook for Listener {
     }
 
     fn init(&self, resource: &Resource<'_>) {
-        self.locations.lock().unwrap().push((resource.id(), resource.location()));
+        let (id, trigger) = (resource.id(), resource.trigger_id());
+        let birth = Birth { id, location: resource.location(), trigger };
+        self.births.lock().unwrap().push(birth);
         self.recorder.init(resource);
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::fs::Operation;
-use crate::fs::operation::request;
+use crate::io::request::request;
 
 /// Says how a folder is to be made.
 ///

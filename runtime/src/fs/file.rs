@@ -29,9 +29,9 @@ use tokio::sync::Mutex;
 
 use crate::blocking::outcome;
 use crate::driver::reactor::gone;
-use crate::fs::operation::{Request, request};
 use crate::fs::{FileTimes, OpenOptions, Operation};
 use crate::io::portion::{PORTION_MAX_BYTES, Portion};
+use crate::io::request::{Request, request};
 use crate::task::JoinHandle;
 
 type Std = std::fs::File;

@@ -3,8 +3,8 @@
 use std::panic::Location;
 use std::path::Path;
 
-use crate::fs::operation::request;
 use crate::fs::{File, Operation};
+use crate::io::request::request;
 
 /// Says how a file is to be opened: that of std, but opening waits on the blocking pool.
 ///

@@ -3,34 +3,12 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::panic::Location;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::blocking::outcome;
-use crate::enter;
-use crate::hooks::Kind;
-use crate::hooks::life::Birth;
-use crate::scheduler::Shared;
-use crate::spawn::{spawn_blocking_on, spawn_promised_on};
+use crate::io::request::Request;
 use crate::task::JoinHandle;
-
-/// Where, and by which name, something was asked for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Request {
-    pub(super) label: fn() -> &'static str,
-    pub(super) location: &'static Location<'static>,
-}
-
-/// Makes a [`Request`] of this name by the caller of the function that it stands in.
-macro_rules! request {
-    ($label:literal) => {
-        crate::fs::operation::Request { label: || $label, location: std::panic::Location::caller() }
-    };
-}
-
-pub(super) use request;
 
 impl Request {
     /// Makes a call, from the first poll on.
@@ -39,35 +17,6 @@ impl Request {
         call: impl FnOnce() -> io::Result<T> + Send + Sync + 'static,
     ) -> Operation<T> {
         Operation { request: self, state: State::Asked(Box::new(call)) }
-    }
-
-    /// Begins a job.
-    pub(super) fn begin<R: Send + 'static>(
-        self,
-        job: impl FnOnce() -> R + Send + 'static,
-    ) -> JoinHandle<R> {
-        self.with_runtime(|shared| spawn_blocking_on(shared, self.birth(), job))
-    }
-
-    /// Begins a job that will be done, even if the runtime ends first. `None` if it is ending.
-    pub(super) fn promise<R: Send + 'static>(
-        self,
-        job: impl FnOnce() -> R + Send + 'static,
-    ) -> Option<JoinHandle<R>> {
-        self.with_runtime(|shared| spawn_promised_on(shared, self.birth(), job))
-    }
-
-    fn birth(self) -> Birth {
-        Birth::new(Kind::BLOCKING, self.label).location(self.location)
-    }
-
-    fn with_runtime<R>(self, f: impl FnOnce(&Arc<Shared>) -> R) -> R {
-        match enter::try_with_current(f) {
-            Ok(result) => result,
-            Err(error) => {
-                panic!("{error} ({} was asked for at {})", (self.label)(), self.location)
-            }
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::{Metadata, Permissions};
 use std::path::{Path, PathBuf};
 
 use crate::fs::Operation;
-use crate::fs::operation::request;
+use crate::io::request::request;
 
 /// Functions whose arguments are paths. What is said of all of them is said here.
 macro_rules! calls {

@@ -16,7 +16,7 @@ use futures_core::Stream;
 
 use crate::blocking::outcome;
 use crate::fs::Operation;
-use crate::fs::operation::{Request, request};
+use crate::io::request::{Request, request};
 use crate::task::JoinHandle;
 
 /// So many entries are read per job: a compromise between jobs for large folders and waiting for

@@ -19,6 +19,10 @@ macro_rules! reading_sides {
         $implement!(=> crate::net::UnixStream);
         #[cfg(unix)]
         $implement!(=> crate::net::unix::pipe::Receiver);
+        #[cfg(all(unix, feature = "process"))]
+        $implement!(=> crate::process::ChildStdout);
+        #[cfg(all(unix, feature = "process"))]
+        $implement!(=> crate::process::ChildStderr);
     };
 }
 
@@ -33,6 +37,8 @@ macro_rules! writing_sides {
         $implement!(=> crate::net::UnixStream);
         #[cfg(unix)]
         $implement!(=> crate::net::unix::pipe::Sender);
+        #[cfg(all(unix, feature = "process"))]
+        $implement!(=> crate::process::ChildStdin);
     };
 }
 
