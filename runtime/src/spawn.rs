@@ -222,7 +222,7 @@ where
     R: Send + 'static,
 {
     let birth = birth.runtime(shared.id());
-    let made = cell::allocate(Job::new(closure), birth, shared.birth_time(), Sort::Job);
+    let made = cell::allocate(Job::new(closure), birth, shared.birth_time(), Sort::Promise);
     let (job, handle) = bear(made, false, |_, _| ());
     let pushed = Pool::push(shared, job, Duty::Promised);
     (pushed == Pushed::Accepted).then_some(handle)

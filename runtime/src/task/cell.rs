@@ -236,11 +236,12 @@ pub(crate) fn each_of(runtime: RuntimeId, mut f: impl FnMut(TaskRef)) {
     });
 }
 
-/// Calls `f` with every task of the process that is not complete, and with what is seen of it.
+/// Calls `f` with every task of the process that may be given up and is not complete, and with what
+/// is seen of it.
 #[cfg(feature = "context")]
 pub(crate) fn each_task(mut f: impl FnMut(&Sighting<'_>, TaskRef)) {
     resident::each(|guest| {
-        if guest.body().sort != Sort::Timer {
+        if !matches!(guest.body().sort, Sort::Timer | Sort::Promise) {
             // By I1 it is a task, whose reference is handed on.
             let task = TaskRef(guest.into_raw().cast());
             f(&task.body().life.sighting(None, Coarse::now()), task.clone());
