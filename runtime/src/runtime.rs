@@ -27,7 +27,7 @@ pub use crate::driver::reactor::is_rt_shutdown_err;
 pub use crate::handle::{EnterGuard, Handle, RuntimeFlavor, TryCurrentError};
 pub use crate::hooks::RuntimeId as Id;
 pub use crate::local_runtime::{LocalOptions, LocalRuntime};
-pub use crate::metrics::RuntimeMetrics;
+pub use crate::metrics::{RuntimeMetrics, worker_index};
 pub use crate::task::UnhandledPanic;
 
 /// Runs tasks. Dropping it ends them all, and waits for what blocks.
