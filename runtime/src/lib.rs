@@ -48,6 +48,7 @@ mod queue; // where it waits
 mod scheduler; // who runs it
 mod park; // how a thread sleeps
 mod driver; // what wakes it from outside
+mod bridge; // whether tokio's is, too
 mod enter; // which runtime is at hand
 mod blocking; // where it may block
 mod handle; // how it is reached

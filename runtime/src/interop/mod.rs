@@ -4,6 +4,8 @@
 mod futures_io; // the I/O traits of futures-io
 #[cfg(feature = "hyper")]
 pub mod hyper; // hyper's executor, timers, and I/O traits
+#[cfg(feature = "tokio-bridge")]
+pub use crate::bridge::present as tokio_bridge; // what insists on tokio's runtime
 #[cfg(feature = "tokio-io")]
 mod tokio_io; // tokio's I/O traits
 
