@@ -10,9 +10,14 @@ use std::fs::File;
 use std::io;
 use std::net;
 use std::path::Path;
+use std::process::Stdio;
 
+use forebear::fs;
+use forebear::io::AsyncReadExt;
 use forebear::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixStream, unix::pipe};
+use forebear::process::Command;
 use forebear::runtime::{Builder, Runtime};
+use forebear::signal::unix::{SignalKind, signal};
 use forebear::testing::assert_quiescent;
 use forebear::time::{Duration, timeout};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -42,6 +47,7 @@ fn what_needs_a_descriptor_is_refused_until_there_is_one() {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let near = net::TcpStream::connect(address).unwrap();
+            let mut file = fs::File::open("Cargo.toml").await.unwrap();
             let files = fill();
             assert!(files.len() > 10, "only {} descriptors", files.len());
             // The connection waits in the queue of the system, and is told each time.
@@ -56,6 +62,15 @@ fn what_needs_a_descriptor_is_refused_until_there_is_one() {
             is_full(UnixDatagram::unbound());
             is_full(pipe::pipe());
             is_full(Runtime::new());
+            is_full(fs::read("Cargo.toml").await);
+            is_full(fs::read_dir(".").await);
+            is_full(fs::File::open("Cargo.toml").await);
+            is_full(file.try_clone().await);
+            is_full(signal(SignalKind::user_defined1()));
+            is_full(Command::new("true").stdin(Stdio::piped()).spawn());
+            is_full(Command::new("true").status().await);
+            // What is open goes on.
+            file.read_exact(&mut [0; 8]).await.unwrap();
             drop(files);
             let (far, peer) = listener.accept().await.unwrap();
             assert_eq!((peer, far.local_addr().unwrap()), (near.local_addr().unwrap(), address));

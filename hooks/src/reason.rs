@@ -21,6 +21,8 @@ pub enum Outcome {
 /// | task, blocking job | the end of its runtime | `Shutdown` |
 /// | timer | its drop after it had elapsed in a poll | `Completed` |
 /// | | its drop before that | `Dropped` |
+/// | process | its drop after its end had been seen | `Completed` |
+/// | | its drop before that | `Dropped` |
 /// | interval, socket, signal | its drop | `Dropped` |
 /// | instrumented stream | its end, a panic, its drop | as an instrumented future |
 /// | `AsyncResource` | `emit_destroy` | `Completed` |

@@ -9,21 +9,27 @@
 //! B2. A thread leaves the bell with a promise, or takes itself out of the count.
 //! B3. `threads` counts those that will look at the queue once more. A thread that has decided to
 //!     end is out of it at once: whoever queues a job after that begins another.
+//! B4. A promised job that was accepted runs, even if the runtime ends before that; any other is
+//!     dropped then.
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::io;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
+use crate::driver::reactor::gone;
 use crate::enter;
 use crate::handle::Handle;
 use crate::hooks::life;
 use crate::primitive::{Condvar, Mutex, MutexGuard};
 use crate::runtime::Kept;
 use crate::scheduler::Shared;
+use crate::task::JoinError;
 use crate::task::cell::Runnable;
 use crate::task::poll;
 
@@ -37,9 +43,29 @@ pub(crate) struct Pool {
     keep_alive: Duration,
 }
 
+/// What becomes of a job that waits when the runtime ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Duty {
+    /// It is dropped.
+    Usual,
+    /// It runs, because somebody has been told that it will have been done.
+    #[cfg_attr(
+        not(any(feature = "fs", feature = "io-std")),
+        allow(dead_code, reason = "only these promise")
+    )]
+    Promised,
+}
+
+/// Whether a job waits or runs now; else it was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    Accepted,
+    Refused,
+}
+
 #[derive(Default)]
 struct Inner {
-    jobs: VecDeque<Runnable>,
+    jobs: VecDeque<(Runnable, Duty)>,
     threads: usize,
     /// Threads that look at no queue any more, but have not ended.
     leaving: usize,
@@ -64,44 +90,45 @@ impl Pool {
     }
 
     /// Queues a job, or cancels it if the runtime is ending or the system has no thread for it.
-    pub(crate) fn push(shared: &Arc<Shared>, job: Runnable) {
+    pub(crate) fn push(shared: &Arc<Shared>, job: Runnable, duty: Duty) -> Pushed {
         let pool = &shared.blocking;
         let mut inner = pool.inner.lock();
         if inner.is_ending {
             drop(inner);
             poll::refuse(job);
-            return;
+            return Pushed::Refused;
         }
-        inner.jobs.push_back(job);
+        inner.jobs.push_back((job, duty));
         if inner.idle > 0 {
             inner.idle -= 1;
             inner.promises += 1;
             pool.bell.notify_one();
-            return;
+            return Pushed::Accepted;
         }
         if inner.threads == pool.threads_max {
             // Whoever is done with its job takes it.
-            return;
+            return Pushed::Accepted;
         }
         inner.threads += 1;
         let kept = inner.kept.clone();
         drop(inner);
         let theirs = shared.clone();
         let thread = shared.config.thread("blocking").spawn(move || Pool::run(&theirs, kept));
-        if thread.is_err() {
-            pool.give_up_thread();
-        }
+        if thread.is_err() { pool.give_up_thread() } else { Pushed::Accepted }
     }
 
     /// The system has no thread. If there is no other, nobody would ever run the jobs.
-    fn give_up_thread(&self) {
+    fn give_up_thread(&self) -> Pushed {
         let mut inner = self.inner.lock();
         inner.threads -= 1;
-        let jobs =
-            if inner.threads == 0 { std::mem::take(&mut inner.jobs) } else { VecDeque::new() };
+        if inner.threads > 0 {
+            return Pushed::Accepted;
+        }
+        let jobs = std::mem::take(&mut inner.jobs);
         self.empty.notify_all();
         drop(inner);
-        jobs.into_iter().for_each(poll::refuse);
+        jobs.into_iter().for_each(|(job, _)| poll::refuse(job));
+        Pushed::Refused
     }
 
     /// The body of a thread.
@@ -110,8 +137,8 @@ impl Pool {
         enter::serve_pool_of(shared.id());
         shared.config.thread_starts();
         let pool = &shared.blocking;
-        while let Some((job, is_ending)) = pool.next() {
-            if is_ending {
+        while let Some((job, is_dropped)) = pool.next() {
+            if is_dropped {
                 poll::refuse(job);
             } else {
                 poll::run_blocking(job);
@@ -131,13 +158,13 @@ impl Pool {
         }
     }
 
-    /// Waits for a job. `None` when the thread is to end.
+    /// Waits for a job, and says whether it is to be dropped. `None` when the thread is to end.
     fn next(&self) -> Option<(Runnable, bool)> {
         let mut inner = self.inner.lock();
         loop {
-            if let Some(job) = inner.jobs.pop_front() {
+            if let Some((job, duty)) = inner.jobs.pop_front() {
                 inner.running += 1;
-                return Some((job, inner.is_ending));
+                return Some((job, inner.is_ending && duty == Duty::Usual));
             }
             if inner.is_ending {
                 inner.leave();
@@ -169,7 +196,8 @@ impl Pool {
         self.inner.lock().kept = Some(kept);
     }
 
-    /// Lets no job begin from now on. Those that wait are dropped by the threads.
+    /// Accepts no job from now on. Those that wait are dropped by the threads, but for those that were
+    /// promised (B4).
     pub(crate) fn begin_ending(&self) {
         let mut inner = self.inner.lock();
         inner.is_ending = true;
@@ -225,6 +253,18 @@ fn wait_until<'a>(
         None => (bell.wait(inner), false),
         Some(until) => bell.wait_timeout(inner, until.saturating_duration_since(Instant::now())),
     }
+}
+
+/// Returns what an operation came to that was a job.
+///
+/// # Panics
+/// With what the job panicked with.
+pub(crate) fn outcome<R>(joined: Result<R, JoinError>) -> io::Result<R> {
+    joined.map_err(|error| match error.try_into_panic() {
+        Ok(payload) => resume_unwind(payload),
+        // Nobody aborts a job that is waited for but the end of its runtime.
+        Err(_) => gone(),
+    })
 }
 
 /// The future of a job.

@@ -214,6 +214,14 @@ impl Builder {
         self
     }
 
+    /// Says whether the threads of the runtime enter the bridge to tokio's own runtime: they do
+    /// without this. See [`interop::tokio_bridge`](crate::interop::tokio_bridge).
+    #[cfg(feature = "tokio-bridge")]
+    pub fn tokio_bridge(&mut self, is_entered: bool) -> &mut Builder {
+        self.config.is_bridged = is_entered;
+        self
+    }
+
     /// Enables a hook for the runtime that is built next, from its very first resource until it
     /// has ended.
     pub fn hook<H: AsyncHook>(&mut self, hook: HookBuilder<H>) -> &mut Builder {

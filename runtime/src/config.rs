@@ -62,6 +62,9 @@ pub(crate) struct Config {
     pub(crate) is_paused_at_start: bool,
     /// Tasks note when they were born.
     pub(crate) is_mapped: bool,
+    /// Whether its threads enter the bridge to tokio's runtime, if there is one.
+    #[cfg_attr(not(feature = "tokio-bridge"), allow(dead_code, reason = "there is no bridge"))]
+    pub(crate) is_bridged: bool,
     pub(crate) unhandled_panic: UnhandledPanic,
     pub(crate) on_thread_start: Option<Callback>,
     pub(crate) on_thread_stop: Option<Callback>,
@@ -84,6 +87,7 @@ impl Config {
             io_events_max: IO_EVENTS_MAX,
             is_paused_at_start: false,
             is_mapped: false,
+            is_bridged: true,
             unhandled_panic: UnhandledPanic::default(),
             on_thread_start: None,
             on_thread_stop: None,

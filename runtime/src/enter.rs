@@ -13,6 +13,7 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::bridge;
 use crate::handle::{Handle, TryCurrentError};
 use crate::hooks::RuntimeId;
 use crate::scheduler::deputy::{Appointed, Clerk};
@@ -38,11 +39,14 @@ thread_local! {
 #[must_use = "the runtime is left when the guard is dropped"]
 pub(crate) struct EnterHandle {
     outer: Option<Rc<Handle>>,
+    _crossing: bridge::Crossing,
 }
 
 pub(crate) fn handle(handle: Handle) -> EnterHandle {
     CURRENT.set(Some(handle.id()));
-    EnterHandle { outer: HANDLE.with(|current| current.borrow_mut().replace(Rc::new(handle))) }
+    let crossing = bridge::enter(&handle.shared().config);
+    let outer = HANDLE.with(|current| current.borrow_mut().replace(Rc::new(handle)));
+    EnterHandle { outer, _crossing: crossing }
 }
 
 impl Drop for EnterHandle {

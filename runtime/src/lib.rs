@@ -48,6 +48,7 @@ mod queue; // where it waits
 mod scheduler; // who runs it
 mod park; // how a thread sleeps
 mod driver; // what wakes it from outside
+mod bridge; // whether tokio's is, too
 mod enter; // which runtime is at hand
 mod blocking; // where it may block
 mod handle; // how it is reached
@@ -59,8 +60,12 @@ mod metrics; // what it is doing, in numbers
 pub mod time; // sleeps, deadlines, ticks
 pub mod io; // readers and writers, and what is ready
 pub mod net; // sockets
+#[cfg(feature = "fs")]
+pub mod fs; // files and folders
 #[cfg(all(unix, feature = "signal"))]
 pub mod signal; // signals of the operating system
+#[cfg(all(unix, feature = "process"))]
+pub mod process; // other programs
 pub mod interop; // other people's traits
 mod facade; // the context layer, joined
 #[cfg(feature = "macros")]

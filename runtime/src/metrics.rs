@@ -4,8 +4,29 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::enter;
 use crate::primitive::Ordering;
-use crate::scheduler::Shared;
+use crate::scheduler::{Shared, Worker};
+
+/// Returns which worker of its runtime this thread is: the number that [`RuntimeMetrics`] counts by.
+///
+/// `None` on a thread that is no worker, such as one of the blocking pool, or one in `block_on` of a
+/// runtime with threads of its own. A task may be on another worker after each `await`.
+///
+/// # Examples
+/// ```
+/// use forebear::runtime::{Runtime, worker_index};
+///
+/// let runtime = Runtime::new()?;
+/// assert_eq!(runtime.block_on(async { worker_index() }), None);
+/// let index = runtime.spawn(async { worker_index() });
+/// assert!(runtime.block_on(index)?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn worker_index() -> Option<usize> {
+    enter::with_worker(|worker| worker.map(Worker::index))
+}
 
 /// What a runtime is doing, in numbers. Each call looks anew, and takes short locks.
 #[derive(Clone)]

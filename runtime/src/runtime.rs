@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::bridge;
 use crate::config::{Config, Flavor};
 use crate::enter;
 use crate::hooks::life::{Birth, Life};
@@ -20,14 +21,14 @@ use crate::primitive::{AtomicBool, Mutex, Ordering};
 use crate::resident::memory;
 use crate::scheduler::monitor::Monitor;
 use crate::scheduler::{self, Shared, Worker};
-use crate::task::{JoinHandle, cell, coop};
+use crate::task::{JoinHandle, cell, coop, unhandled};
 
 pub use crate::builder::Builder;
 pub use crate::driver::reactor::is_rt_shutdown_err;
 pub use crate::handle::{EnterGuard, Handle, RuntimeFlavor, TryCurrentError};
 pub use crate::hooks::RuntimeId as Id;
 pub use crate::local_runtime::{LocalOptions, LocalRuntime};
-pub use crate::metrics::RuntimeMetrics;
+pub use crate::metrics::{RuntimeMetrics, worker_index};
 pub use crate::task::UnhandledPanic;
 
 /// Runs tasks. Dropping it ends them all, and waits for what blocks.
@@ -80,6 +81,7 @@ impl Runtime {
         kept: impl FnOnce(RuntimeId) -> io::Result<Kept>,
     ) -> io::Result<Runtime> {
         let flavor = config.flavor;
+        bridge::begin(&config)?;
         let (shared, locals) = scheduler::new(config)?;
         let kept = Arc::new(kept(shared.id())?);
         shared.blocking.keep(kept.clone());
@@ -392,7 +394,10 @@ impl<'a, F: Future> Root<'a, F> {
             let (outcome, result) = match polled {
                 Ok(Poll::Pending) => return (None, Ok(Poll::Pending)),
                 Ok(ready) => (Outcome::Ready, Ok(ready)),
-                Err(payload) => (Outcome::Panicked, Err(payload)),
+                Err(payload) => {
+                    unhandled::hint(&life.resource(), &*payload);
+                    (Outcome::Panicked, Err(payload))
+                }
             };
             running.promise_resolve(outcome);
             // What was said is final: a panic of the destructor changes it no more.

@@ -4,7 +4,9 @@ use std::any::type_name;
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::blocking::{Job, Pool};
+#[cfg(any(feature = "fs", feature = "io-std"))]
+use crate::blocking::Pushed;
+use crate::blocking::{Duty, Job, Pool};
 use crate::enter;
 use crate::hooks::life::Birth;
 use crate::hooks::{CoarseTick, Kind};
@@ -200,6 +202,28 @@ where
     let is_root = birth.is_root();
     let made = cell::allocate(Job::new(closure), birth, shared.birth_time(), Sort::Job);
     let (job, handle) = bear(made, is_root, enroll);
-    Pool::push(shared, job);
+    // A job that is refused has been cancelled, which its handle tells.
+    let _pushed = Pool::push(shared, job, Duty::Usual);
     handle
+}
+
+/// Runs a closure that blocks, even if the runtime ends before it begins: somebody is told that it
+/// will have been done. For the same reason no watch of its creator can abort it.
+///
+/// `None` if it will not be run, since the runtime is ending already.
+#[cfg(any(feature = "fs", feature = "io-std"))]
+pub(crate) fn spawn_promised_on<F, R>(
+    shared: &Arc<Shared>,
+    birth: Birth,
+    closure: F,
+) -> Option<JoinHandle<R>>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let birth = birth.runtime(shared.id());
+    let made = cell::allocate(Job::new(closure), birth, shared.birth_time(), Sort::Promise);
+    let (job, handle) = bear(made, false, |_, _| ());
+    let pushed = Pool::push(shared, job, Duty::Promised);
+    (pushed == Pushed::Accepted).then_some(handle)
 }

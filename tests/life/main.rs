@@ -11,6 +11,7 @@ mod pattern; // the little language in which that is written
 mod leaf; // the innermost future of a row, which the row steers
 mod subject; // the resource of a row
 mod socket; // that resource, if it is a socket
+mod system; // or a signal, or a process
 mod listeners; // the hooks of a row
 mod machine; // the runtime of a row
 mod row; // runs a row and checks it

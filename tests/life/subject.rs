@@ -16,6 +16,7 @@ use forebear::time::{Duration, interval, sleep, timeout};
 
 use crate::leaf::{Leaf, OWNER, Output, Payload, Stage, panic_as_planned};
 use crate::socket;
+use crate::system;
 use crate::table::{Ending, Subject};
 
 /// Longer than any row takes.
@@ -192,6 +193,14 @@ fn payload(subject: Subject, is_made_now: bool, stage: &Arc<Stage>) -> Payload {
         Subject::AsyncFd => {
             let make = move || socket::async_fd(&its);
             lazily(is_made_now, make, move |pair| socket::through_fd(stage, pair))
+        }
+        Subject::Signal => {
+            let make = move || system::listener(&its);
+            lazily(is_made_now, make, move |listener| system::signal_comes(stage, listener))
+        }
+        Subject::Process => {
+            let make = move || system::child(&its);
+            lazily(is_made_now, make, move |child| system::process_ends(stage, child))
         }
         Subject::RunInAsyncScope => lazily(
             is_made_now,

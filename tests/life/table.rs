@@ -96,6 +96,10 @@ pub(crate) enum Subject {
     Pipe,
     /// A descriptor of std's.
     AsyncFd,
+    /// A signal that the process sends itself.
+    Signal,
+    /// A program that was begun.
+    Process,
     /// An `AsyncResource` by `run_in_async_scope`.
     RunInAsyncScope,
     /// An `AsyncResource` by `scope` around the leaf.
@@ -105,7 +109,7 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    pub(crate) const ALL: [Subject; 16] = [
+    pub(crate) const ALL: [Subject; 18] = [
         Subject::Task,
         Subject::Blocking,
         Subject::Flow,
@@ -119,6 +123,8 @@ impl Subject {
         Subject::UnixDatagram,
         Subject::Pipe,
         Subject::AsyncFd,
+        Subject::Signal,
+        Subject::Process,
         Subject::RunInAsyncScope,
         Subject::Scope,
         Subject::Instrument,
@@ -130,6 +136,7 @@ impl Subject {
             Subject::Sleep | Subject::Timeout | Subject::Interval => true,
             Subject::Tcp | Subject::Unix | Subject::Halves => true,
             Subject::Udp | Subject::UnixDatagram | Subject::Pipe | Subject::AsyncFd => true,
+            Subject::Signal | Subject::Process => true,
             Subject::Task | Subject::Blocking | Subject::Flow => false,
             Subject::RunInAsyncScope | Subject::Scope | Subject::Instrument => false,
         }
@@ -212,6 +219,8 @@ pub(crate) fn told(subject: Subject, ending: Ending) -> Result<Told, &'static st
         Subject::Tcp | Subject::Unix => connection(course),
         Subject::Halves | Subject::Udp | Subject::UnixDatagram | Subject::Pipe => pair(course),
         Subject::AsyncFd => one(course),
+        Subject::Signal => signal(course),
+        Subject::Process => process(course),
         Subject::RunInAsyncScope => run_in_async_scope(course),
         Subject::Scope => scope(course),
         Subject::Instrument => instrument(course),
@@ -330,6 +339,25 @@ fn one(course: Course) -> Owned {
         Course::AtOnce | Course::Waits => &[("far", "init [before after]+ destroy:Dropped")],
         Course::NeverPolled => &[("far", "init destroy:Dropped")],
         _ => &[("far", "init [before after]* destroy:Dropped")],
+    }
+}
+
+fn signal(course: Course) -> Owned {
+    match course {
+        Course::AtOnce | Course::Waits => &[("signal", "init [before after]+ destroy:Dropped")],
+        Course::NeverPolled => &[("signal", "init destroy:Dropped")],
+        _ => &[("signal", "init [before after]* destroy:Dropped")],
+    }
+}
+
+/// Looks that find that it still runs have a pair, too.
+fn process(course: Course) -> Owned {
+    match course {
+        Course::AtOnce | Course::Waits => {
+            &[("process", "init [before after]* before resolve:Ready after destroy:Completed")]
+        }
+        Course::NeverPolled => &[("process", "init destroy:Dropped")],
+        _ => &[("process", "init [before after]* destroy:Dropped")],
     }
 }
 

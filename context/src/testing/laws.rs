@@ -41,6 +41,11 @@ fn has_result(kind: Kind) -> bool {
     [Kind::TASK, Kind::BLOCK_ON, Kind::BLOCKING, Kind::FLOW].contains(&kind)
 }
 
+/// Whether a resource of this kind ends unasked, and its owner may see so.
+fn is_seen(kind: Kind) -> bool {
+    [Kind::TIMER, Kind::PROCESS].contains(&kind)
+}
+
 /// The reasons for which a resource of this kind can end; of the user's own kinds all.
 fn reasons_of(kind: Kind) -> &'static [Reason] {
     use Reason::{Cancelled, Completed, Dropped, Panicked, Shutdown};
@@ -49,7 +54,7 @@ fn reasons_of(kind: Kind) -> &'static [Reason] {
         Kind::BLOCK_ON | Kind::FLOW | Kind::FUTURE | Kind::STREAM => {
             &[Completed, Panicked, Cancelled]
         }
-        Kind::TIMER => &[Completed, Dropped],
+        Kind::TIMER | Kind::PROCESS => &[Completed, Dropped],
         Kind::INTERVAL
         | Kind::TCP_LISTENER
         | Kind::TCP_STREAM
@@ -69,9 +74,9 @@ fn fits(kind: Kind, outcome: Option<Outcome>, reason: Reason) -> bool {
     match outcome {
         Some(Outcome::Cancelled) if reason == Reason::Shutdown => true,
         Some(outcome) if has_result(kind) || kind == Kind::FUTURE => reason == outcome.into(),
-        // A timer has completed if its owner saw that it had elapsed.
-        Some(_) if kind == Kind::TIMER => reason == Reason::Completed,
-        None if kind == Kind::TIMER => reason == Reason::Dropped,
+        // A timer or process has completed if its owner saw that it had elapsed, or ended.
+        Some(_) if is_seen(kind) => reason == Reason::Completed,
+        None if is_seen(kind) => reason == Reason::Dropped,
         _ => true,
     }
 }

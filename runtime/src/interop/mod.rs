@@ -4,6 +4,8 @@
 mod futures_io; // the I/O traits of futures-io
 #[cfg(feature = "hyper")]
 pub mod hyper; // hyper's executor, timers, and I/O traits
+#[cfg(feature = "tokio-bridge")]
+pub use crate::bridge::present as tokio_bridge; // what insists on tokio's runtime
 #[cfg(feature = "tokio-io")]
 mod tokio_io; // tokio's I/O traits
 
@@ -19,6 +21,10 @@ macro_rules! reading_sides {
         $implement!(=> crate::net::UnixStream);
         #[cfg(unix)]
         $implement!(=> crate::net::unix::pipe::Receiver);
+        #[cfg(all(unix, feature = "process"))]
+        $implement!(=> crate::process::ChildStdout);
+        #[cfg(all(unix, feature = "process"))]
+        $implement!(=> crate::process::ChildStderr);
     };
 }
 
@@ -33,6 +39,8 @@ macro_rules! writing_sides {
         $implement!(=> crate::net::UnixStream);
         #[cfg(unix)]
         $implement!(=> crate::net::unix::pipe::Sender);
+        #[cfg(all(unix, feature = "process"))]
+        $implement!(=> crate::process::ChildStdin);
     };
 }
 

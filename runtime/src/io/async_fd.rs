@@ -10,14 +10,11 @@ use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use mio::event::Source;
-use mio::unix::SourceFd;
-use mio::{Registry, Token};
-
 use crate::driver::{Registration, Seen, Waiter, Watch};
 use crate::handle::Handle;
 use crate::hooks::life::{Birth, Life};
 use crate::hooks::{AsyncId, Kind};
+use crate::io::descriptor::Descriptor;
 use crate::io::wait::Wait;
 use crate::io::{Interest, Ready};
 
@@ -58,33 +55,6 @@ pub struct AsyncFd<T: AsRawFd> {
     registration: Registration<Descriptor<T>>,
     /// Shared, so that the pair can stay open while the object is borrowed mutably.
     life: Arc<Life>,
-}
-
-/// An object, as the driver sees it.
-struct Descriptor<T>(T);
-
-impl<T: AsRawFd> Source for Descriptor<T> {
-    fn register(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interests: mio::Interest,
-    ) -> io::Result<()> {
-        SourceFd(&self.0.as_raw_fd()).register(registry, token, interests)
-    }
-
-    fn reregister(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interests: mio::Interest,
-    ) -> io::Result<()> {
-        SourceFd(&self.0.as_raw_fd()).reregister(registry, token, interests)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        SourceFd(&self.0.as_raw_fd()).deregister(registry)
-    }
 }
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);

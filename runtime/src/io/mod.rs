@@ -31,11 +31,21 @@ pub(crate) mod bytes; // those that bytes flow through
 pub(crate) mod filling; // reads to room that holds nothing yet
 #[cfg_attr(not(feature = "tokio-io"), allow(dead_code, reason = "only features read so"))]
 pub(crate) mod room; // such room
+#[cfg(any(feature = "fs", feature = "io-std"))]
+pub(crate) mod portion; // bytes that a job reads or writes
+#[cfg(any(feature = "fs", feature = "io-std"))]
+pub(crate) mod request; // asks for such a job
+#[cfg(feature = "io-std")]
+mod standard; // what a program was begun with
 #[cfg(unix)]
-mod async_fd; // any descriptor
+pub(crate) mod descriptor; // shows the driver any descriptor
+#[cfg(unix)]
+mod async_fd; // waits for one
 
 pub use interest::Interest;
 pub use ready::Ready;
+#[cfg(feature = "io-std")]
+pub use standard::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 
 #[doc(no_inline)]
 pub use std::io::{Error, ErrorKind, Result, SeekFrom};

@@ -5,11 +5,11 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::net::ToSocketAddrs as _;
-use std::panic::{Location, resume_unwind};
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::driver::reactor::gone;
+use crate::blocking::outcome;
 use crate::hooks::Kind;
 use crate::hooks::life::Birth;
 use crate::net::address::Sought;
@@ -94,14 +94,7 @@ impl Future for LookupHost {
             self.state = State::Asked(job);
             return Poll::Pending;
         };
-        Poll::Ready(match joined {
-            Ok(found) => found.map(Addresses::several),
-            Err(error) => match error.try_into_panic() {
-                Ok(payload) => resume_unwind(payload),
-                // Nobody aborts it while it is awaited but the end of the runtime.
-                Err(_) => Err(gone()),
-            },
-        })
+        Poll::Ready(outcome(joined)?.map(Addresses::several))
     }
 }
 

@@ -20,7 +20,7 @@ pub mod tcp; // connections through the internet
 mod udp; // messages through the internet
 #[cfg(unix)]
 pub mod unix; // connections and messages within the machine
-mod raw; // numbers of sockets
+pub(crate) mod raw; // numbers of sockets
 #[cfg(unix)]
 mod raw_fd; // sockets from numbers
 

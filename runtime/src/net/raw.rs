@@ -8,7 +8,8 @@ use std::io;
 
 use socket2::SockRef;
 
-pub(super) use imp::{is_under_way, numbered};
+pub(super) use imp::is_under_way;
+pub(crate) use imp::numbered;
 
 /// Refuses a socket whose operations would hold up a worker.
 pub(super) fn require_nonblocking<'a, S>(socket: &'a S) -> io::Result<()>

@@ -125,6 +125,12 @@ pub(crate) enum Sort {
     Local,
     /// A task of the blocking pool.
     Job,
+    /// A job that somebody has been told will have been done.
+    #[cfg_attr(
+        not(any(feature = "fs", feature = "io-std")),
+        allow(dead_code, reason = "only these promise")
+    )]
+    Promise,
     Timer,
 }
 

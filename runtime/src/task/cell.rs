@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //! I1. `resident` is the first field of the header, and `header` of every `Cell`, and they are
-//!     `repr(C)`: a pointer to one is a pointer to the others. A resident of sort `Task` or `Job` is
+//!     `repr(C)`: a pointer to one is a pointer to the others. A resident that is no `Timer` is
 //!     in a cell, and the `vtable` was made for the type of that very cell.
 //! I2. A `TaskRef` owns one of the references that the state counts. The cell is freed by who gives
 //!     up the last; one is the task's own, until it is complete.
@@ -51,6 +51,7 @@ use crate::resident::{self, Body, Resident, Sort};
 use crate::task::coop;
 use crate::task::error::JoinError;
 use crate::task::state::{DropJoin, Finish, Rest, Snapshot, Start, State, Wake, WakeByValue};
+use crate::task::unhandled;
 use crate::task::waker::{Borrowed, ThinWaker};
 
 /// The part of a task that does not depend on its future. Its size is a multiple of what anything
@@ -236,11 +237,12 @@ pub(crate) fn each_of(runtime: RuntimeId, mut f: impl FnMut(TaskRef)) {
     });
 }
 
-/// Calls `f` with every task of the process that is not complete, and with what is seen of it.
+/// Calls `f` with every task of the process that may be given up and is not complete, and with what
+/// is seen of it.
 #[cfg(feature = "context")]
 pub(crate) fn each_task(mut f: impl FnMut(&Sighting<'_>, TaskRef)) {
     resident::each(|guest| {
-        if guest.body().sort != Sort::Timer {
+        if !matches!(guest.body().sort, Sort::Timer | Sort::Promise) {
             // By I1 it is a task, whose reference is handed on.
             let task = TaskRef(guest.into_raw().cast());
             f(&task.body().life.sighting(None, Coarse::now()), task.clone());
@@ -760,7 +762,11 @@ unsafe fn poll<F: Future>(
     let (outcome, output) = match polled {
         Ok(Poll::Pending) => return Poll::Pending,
         Ok(Poll::Ready(output)) => (Outcome::Ready, Ok(output)),
-        Err(payload) => (Outcome::Panicked, Err(JoinError::panicked(running.id(), payload))),
+        Err(payload) => {
+            // SAFETY: by I4 the caller is inside the task, so by I2 its cell is alive.
+            unhandled::hint(&unsafe { header.as_ref() }.resident.body.life.resource(), &*payload);
+            (Outcome::Panicked, Err(JoinError::panicked(running.id(), payload)))
+        }
     };
     running.promise_resolve(outcome);
     replace_future::<F>(stage, output);

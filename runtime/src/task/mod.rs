@@ -16,7 +16,7 @@ pub(crate) mod cell; // its layout
 pub(crate) mod waker; // how it is woken
 pub(crate) mod poll; // how it is run
 pub mod coop; // whose turn it is, and for how long
-mod unhandled; // who hears of a panic that nobody waits for
+pub(crate) mod unhandled; // who hears of a panic that nobody waits for
 mod error; // why it has no output
 mod join; // who waits for it
 mod builder; // what can be said about it before it begins

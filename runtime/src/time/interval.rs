@@ -57,7 +57,12 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
     Interval { entry, life, next: start, period, missed: MissedTickBehavior::default() }
 }
 
-/// What an interval does when its ticks are consumed too late.
+/// A tick that is consumed so late, or by a period if that is shorter, was missed: what is due by then
+/// is not merely waiting for its turn.
+const MISSED_AFTER: Duration = Duration::from_millis(5);
+
+/// What an interval does when its ticks are consumed too late: by more than 5 ms, or by more than a
+/// period.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissedTickBehavior {
     /// Ticks without pause until it has caught up.
@@ -105,7 +110,7 @@ impl Interval {
 
     fn after(&self, due: Instant, now: Instant) -> Instant {
         let planned = due.saturating_add(self.period);
-        if now <= planned {
+        if now.saturating_duration_since(due) <= MISSED_AFTER.min(self.period) {
             return planned;
         }
         match self.missed {
@@ -127,6 +132,11 @@ impl Interval {
     /// Lets the next tick be now.
     pub fn reset_immediately(&mut self) {
         self.reset_at(Instant::now());
+    }
+
+    /// Lets the next tick be so long from now, and those after it a period apart.
+    pub fn reset_after(&mut self, after: Duration) {
+        self.reset_at(Instant::now().saturating_add(after));
     }
 
     /// Lets the next tick be then.

@@ -16,3 +16,8 @@ pub fn sum() -> (mpsc::Sender<u32>, JoinHandle<u32>) {
     });
     (sender, sum)
 }
+
+/// The page about migrating: what its blocks of code name must be there.
+#[doc = include_str!("../../../docs/MIGRATING-FROM-TOKIO.md")]
+#[cfg(doctest)]
+pub struct Migrating;

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::runtime::{
     self, Builder, EnterGuard, Handle, LocalOptions, LocalRuntime, Runtime, RuntimeFlavor,
-    RuntimeMetrics, TryCurrentError, is_rt_shutdown_err,
+    RuntimeMetrics, TryCurrentError, is_rt_shutdown_err, worker_index,
 };
 use tokio::task::coop::{
     Coop, RestoreOnPending, Unconstrained, consume_budget, cooperative, has_budget_remaining,
@@ -240,4 +240,17 @@ async fn what_is_not_the_runtime_is_tokios_own() {
     let (sender, receiver) = oneshot::channel();
     sender.send(9).unwrap();
     assert_eq!(receiver.await.unwrap(), 9);
+}
+
+#[test]
+fn workers_have_numbers() {
+    let many = Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    assert_eq!(worker_index(), None);
+    assert_eq!(many.block_on(async { worker_index() }), None);
+    let index = many.block_on(async { tokio::spawn(async { worker_index() }).await.unwrap() });
+    assert!(index.is_some_and(|index| index < 2), "{index:?}");
+    let blocking = many.block_on(many.spawn_blocking(worker_index)).unwrap();
+    assert_eq!(blocking, None);
+    let one = Builder::new_current_thread().build().unwrap();
+    assert_eq!(one.block_on(async { worker_index() }), Some(0));
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use forebear::signal::{Signal, SignalKind, signal};
+use forebear::signal::unix::{Signal, SignalKind, signal};
 use tokio::select;
 
 /// Ctrl-C, and what a supervisor sends.

@@ -162,10 +162,7 @@ impl End {
             let message = format!("the pipe is not open to {way}");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        if !flags.contains(OFlags::NONBLOCK) {
-            fcntl_setfl(&file, flags | OFlags::NONBLOCK)?;
-        }
-        Ok(file.into())
+        make_nonblocking(file.into())
     }
 }
 
@@ -176,7 +173,17 @@ fn require_pipe(file: &File) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no pipe"))
 }
 
-fn make_blocking(fd: OwnedFd) -> io::Result<OwnedFd> {
+/// Puts a descriptor into non-blocking mode.
+pub(crate) fn make_nonblocking(fd: OwnedFd) -> io::Result<OwnedFd> {
+    let flags = fcntl_getfl(&fd)?;
+    if !flags.contains(OFlags::NONBLOCK) {
+        fcntl_setfl(&fd, flags | OFlags::NONBLOCK)?;
+    }
+    Ok(fd)
+}
+
+/// Puts a descriptor into blocking mode.
+pub(crate) fn make_blocking(fd: OwnedFd) -> io::Result<OwnedFd> {
     fcntl_setfl(&fd, fcntl_getfl(&fd)? - OFlags::NONBLOCK)?;
     Ok(fd)
 }
