@@ -13,14 +13,14 @@ mod lookup; // names become addresses
 mod bind; // addresses become sockets
 pub(crate) mod side; // what sockets read from and write to, for the traits of others
 mod methods; // the methods that sockets of one sort have in common
-mod accept; // a listener's connections, one after another
+pub(crate) mod accept; // a listener's connections, one after another
 pub(crate) mod stream; // a connection, of either family
 pub(crate) mod split; // its two halves
 pub mod tcp; // connections through the internet
 mod udp; // messages through the internet
 #[cfg(unix)]
 pub mod unix; // connections and messages within the machine
-mod raw; // numbers of sockets
+pub(crate) mod raw; // numbers of sockets
 #[cfg(unix)]
 mod raw_fd; // sockets from numbers
 

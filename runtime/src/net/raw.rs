@@ -1,13 +1,15 @@
 //! Knows how a platform numbers its sockets.
 //!
 //! Each side must provide `numbered`, which implements the platform's traits for a socket; whether
-//! a socket of std's is in blocking mode, where that can be told; and which error says that a
-//! connection is under way.
+//! a socket of std's is in blocking mode, where that can be told; which error says that a connection
+//! is under way; and which errors of `accept` are about one connection, or about the listener.
 
 use std::io;
 
 use socket2::SockRef;
 
+#[cfg(feature = "serve")]
+pub(crate) use imp::{is_about_connection, is_about_listener};
 pub(super) use imp::{is_under_way, numbered};
 
 /// Refuses a socket whose operations would hold up a worker.
@@ -34,6 +36,33 @@ mod imp {
 
     pub(crate) fn is_under_way(error: &io::Error) -> bool {
         error.raw_os_error() == Some(libc::EINPROGRESS)
+    }
+
+    /// The connection that would have been accepted is no more, or may not be; the next one may.
+    #[cfg(feature = "serve")]
+    pub(crate) fn is_about_connection(error: &io::Error) -> bool {
+        let codes = [
+            libc::ECONNABORTED,
+            libc::ECONNRESET,
+            libc::EHOSTDOWN,
+            libc::EHOSTUNREACH,
+            libc::EINTR,
+            libc::ENETDOWN,
+            libc::ENETUNREACH,
+            libc::ENOPROTOOPT,
+            libc::EOPNOTSUPP,
+            libc::EPERM,
+            libc::EPROTO,
+            libc::ETIMEDOUT,
+        ];
+        error.raw_os_error().is_some_and(|code| codes.contains(&code))
+    }
+
+    /// Nothing will ever be accepted.
+    #[cfg(feature = "serve")]
+    pub(crate) fn is_about_listener(error: &io::Error) -> bool {
+        let codes = [libc::EBADF, libc::EFAULT, libc::EINVAL, libc::ENOTSOCK];
+        error.raw_os_error().is_some_and(|code| codes.contains(&code))
     }
 
     /// `numbered!(Type, value => source)`: where the source of a value of the type is.
@@ -71,6 +100,18 @@ mod imp {
 
     pub(crate) fn is_under_way(error: &io::Error) -> bool {
         error.kind() == io::ErrorKind::WouldBlock
+    }
+
+    /// The connection that would have been accepted is no more; the next one may be.
+    #[cfg(feature = "serve")]
+    pub(crate) fn is_about_connection(error: &io::Error) -> bool {
+        matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+    }
+
+    /// Nothing will ever be accepted.
+    #[cfg(feature = "serve")]
+    pub(crate) fn is_about_listener(error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::InvalidInput
     }
 
     macro_rules! numbered {
