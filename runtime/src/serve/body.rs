@@ -50,7 +50,6 @@ impl Body {
     }
 
     /// Returns hyper's body, which may take as long as it likes.
-    #[must_use]
     pub fn into_incoming(self) -> Incoming {
         self.incoming
     }

@@ -67,12 +67,14 @@ mod http2;
 mod stall; // where it takes nothing
 mod request; // what is asked
 mod body; // and with what
+mod keep_alive; // what is said when nothing happens
 mod trouble; // what went wrong
 
 pub use accept::{Ended, Serving};
 pub use body::{Body, BodyError};
 #[cfg(feature = "serve-http2")]
 pub use http2::StreamExecutor;
+pub use keep_alive::KeepAlive;
 pub use trouble::Trouble;
 pub use welcome::{Each, HyperService, IncomingService, Same};
 

@@ -123,7 +123,9 @@ impl Error for Trouble {
 
 /// Who is told.
 #[derive(Clone, Default)]
-pub(super) struct Report(Option<Arc<dyn Fn(&Trouble) + Send + Sync>>);
+pub(super) struct Report(Option<Listener>);
+
+type Listener = Arc<dyn Fn(&Trouble) + Send + Sync>;
 
 impl Report {
     pub(super) fn to(listener: impl Fn(&Trouble) + Send + Sync + 'static) -> Report {

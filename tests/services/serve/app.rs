@@ -1,5 +1,7 @@
 //! Is what the servers of these tests serve: a path for each thing that a service may do.
 
+#![allow(dead_code, reason = "each of the tests uses a part of it")]
+
 use std::convert::Infallible;
 use std::future::pending;
 use std::pin::Pin;

@@ -1,6 +1,4 @@
-//! Tests that it answers: curl, and clients that keep their connection.
-
-use std::process::Command;
+//! Tests that it answers, whoever is connected, and however many.
 
 use forebear::net::{UnixListener, UnixStream};
 use forebear::runtime::Runtime;
@@ -10,49 +8,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::app::App;
 use crate::support::{Server, get};
-
-/// Returns what curl says, or nothing where there is none.
-fn curl(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("curl").args(["-sS", "--max-time", "30"]).args(arguments).output();
-    let output = match output {
-        Ok(output) => output,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            say_skipped();
-            return None;
-        }
-        Err(error) => panic!("{error}"),
-    };
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "curl says {said}");
-    Some(String::from_utf8(output.stdout).unwrap())
-}
-
-/// `tests/run` sees to it that there is a curl; this is for a run by hand.
-fn say_skipped() {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "SKIPPED: curl is not installed");
-}
-
-#[test]
-fn curl_is_answered_in_either_version() {
-    let server = Server::start(|listener| serve(listener, App::default()));
-    let url = |path: &str| format!("http://{}{path}", server.address);
-    for (option, version) in [("--http1.1", "HTTP/1.1"), ("--http2-prior-knowledge", "HTTP/2.0")] {
-        let Some(said) = curl(&[option, &url("/version")]) else { break };
-        assert_eq!(said, version);
-        // A body that has to be read.
-        let body = "x".repeat(100_000);
-        assert_eq!(curl(&[option, "-d", &body, &url("/count")]).unwrap(), "100000");
-        let wrote = curl(&[option, "-o", "/dev/null", "-w", "%{http_code}", &url("/nothing")]);
-        assert_eq!(wrote.unwrap(), "404");
-    }
-    // Two requests over one connection. (Over HTTP/2 without TLS, curl 7.88 cannot.)
-    if let Some(said) = curl(&["--http1.1", &url("/hello"), &url("/version")]) {
-        assert_eq!(said, "helloHTTP/1.1");
-    }
-    let ended = server.finish();
-    assert_eq!(ended.connections_left, 0);
-}
 
 #[test]
 fn one_connection_carries_one_request_after_the_other() {

@@ -1,11 +1,14 @@
-//! Tests `forebear::serve` against real clients: curl, clients of HTTP/2, and plain sockets that do
-//! what no well-behaved client does.
+//! Tests `forebear::serve` with clients of HTTP/2, of TLS, and with plain sockets that do what no
+//! well-behaved client does. curl stands beside it.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where and why")]
 
+#[path = "../support.rs"]
 mod support; // a server on a runtime of its own, and clients
 mod app; // what it serves
+#[path = "../tls.rs"]
+mod tls; // what it may speak
 mod basics; // it answers
 mod slow; // peers that take their time
 mod rude; // peers that break off, and worse

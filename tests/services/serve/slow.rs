@@ -132,7 +132,7 @@ fn a_peer_that_takes_nothing_is_given_up() {
     server.comes_to_rest();
     assert_eq!(app.busy(), 0);
     // One that asks and asks, and reads nothing.
-    let mut asking = server.connect();
+    let asking = server.connect();
     asking.socket().set_write_timeout(Some(ms(50))).unwrap();
     let requests = get("/hello").repeat(1000);
     while asking.socket().write_all(requests.as_bytes()).is_ok() {}

@@ -4,6 +4,8 @@
 //! deadline. When a server has ended, nothing of it may be left, and all that it told must be as the
 //! laws say.
 
+#![allow(dead_code, reason = "each of the tests uses a part of it")]
+
 use std::future::IntoFuture;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -28,7 +30,7 @@ pub(crate) fn ms(millis: u64) -> Duration {
 
 /// Waits until something is so.
 #[track_caller]
-pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "at the deadline it is still not so that {what}");
@@ -233,15 +235,22 @@ impl Client {
     fn chunks(&mut self) -> String {
         let mut body = String::new();
         loop {
-            let size = usize::from_str_radix(&self.line().unwrap(), 16).unwrap();
-            let mut chunk = vec![0; size];
-            self.stream.read_exact(&mut chunk).unwrap();
-            assert_eq!(self.line().unwrap(), "");
-            if size == 0 {
+            let chunk = self.chunk();
+            if chunk.is_empty() {
                 return body;
             }
-            body.push_str(std::str::from_utf8(&chunk).unwrap());
+            body.push_str(&chunk);
         }
+    }
+
+    /// Reads a chunk of a body; the last one is empty.
+    #[track_caller]
+    pub(crate) fn chunk(&mut self) -> String {
+        let size = usize::from_str_radix(&self.line().unwrap(), 16).unwrap();
+        let mut chunk = vec![0; size];
+        self.stream.read_exact(&mut chunk).unwrap();
+        assert_eq!(self.line().unwrap(), "");
+        String::from_utf8(chunk).unwrap()
     }
 
     fn line(&mut self) -> Option<String> {
