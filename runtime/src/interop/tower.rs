@@ -112,8 +112,8 @@ where
 
 /// Lets a service be called so many times per period; who comes beyond that waits.
 ///
-/// All services that one call of [`layer`](Layer::layer) has made, and their clones, share the
-/// limit. So, unlike tower's, it needs no buffer to be cloned.
+/// All services that a layer, or a clone of it, has made share the limit. So, unlike tower's, they can
+/// be cloned without a buffer, and a router of axum's may make one per request.
 ///
 /// ```
 /// use forebear::interop::tower::RateLimitLayer;
@@ -124,10 +124,11 @@ where
 /// RateLimitLayer::new(100, Duration::from_secs(1)).layer(service)
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct RateLimitLayer {
     calls: u64,
     per: Duration,
+    period: Arc<Mutex<Option<Period>>>,
     location: &'static Location<'static>,
 }
 
@@ -140,7 +141,17 @@ impl RateLimitLayer {
     #[track_caller]
     pub fn new(calls: u64, per: Duration) -> RateLimitLayer {
         assert!(calls > 0 && !per.is_zero(), "a rate of nothing lets nobody through");
-        RateLimitLayer { calls, per, location: Location::caller() }
+        let period = Arc::new(Mutex::new(None));
+        RateLimitLayer { calls, per, period, location: Location::caller() }
+    }
+}
+
+impl fmt::Debug for RateLimitLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimitLayer")
+            .field("calls", &self.calls)
+            .field("per", &self.per)
+            .finish_non_exhaustive()
     }
 }
 
@@ -148,13 +159,7 @@ impl<S> Layer<S> for RateLimitLayer {
     type Service = RateLimit<S>;
 
     fn layer(&self, service: S) -> RateLimit<S> {
-        RateLimit {
-            service,
-            period: Arc::new(Mutex::new(None)),
-            may_call: false,
-            waiting: None,
-            layer: *self,
-        }
+        RateLimit { service, may_call: false, waiting: None, layer: self.clone() }
     }
 }
 
@@ -167,7 +172,6 @@ impl<S> Layer<S> for RateLimitLayer {
 /// Who waits has a timer.
 pub struct RateLimit<S> {
     service: S,
-    period: Arc<Mutex<Option<Period>>>,
     /// This clone was found ready, and has not been called since.
     may_call: bool,
     waiting: Option<Box<Sleep>>,
@@ -184,14 +188,13 @@ struct Period {
 impl<S> RateLimit<S> {
     /// Takes one of the calls of this period, or says when the next one begins.
     fn take(&self) -> Result<(), Instant> {
-        let RateLimitLayer { calls, per, .. } = self.layer;
+        let RateLimitLayer { calls, per, period, .. } = &self.layer;
         let now = Instant::now();
-        let mut period = self.period.lock();
-        match &mut *period {
+        match &mut *period.lock() {
             Some(period) if now < period.end => {
                 period.left = period.left.checked_sub(1).ok_or(period.end)?;
             }
-            over => *over = Some(Period { end: now.saturating_add(per), left: calls - 1 }),
+            over => *over = Some(Period { end: now.saturating_add(*per), left: calls - 1 }),
         }
         Ok(())
     }
@@ -210,10 +213,9 @@ impl<S: Clone> Clone for RateLimit<S> {
     fn clone(&self) -> RateLimit<S> {
         RateLimit {
             service: self.service.clone(),
-            period: self.period.clone(),
             may_call: false,
             waiting: None,
-            layer: self.layer,
+            layer: self.layer.clone(),
         }
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! Each side must provide `numbered`, which implements the platform's traits for a socket; whether
 //! a socket of std's is in blocking mode, where that can be told; which error says that a connection
-//! is under way; and which errors of `accept` are about one connection, or about the listener.
+//! is under way; which errors of `accept` are about one connection, or about the listener; and
+//! `give_up_writes`, which lets the system break a connection whose peer takes nothing for so long.
 
 use std::io;
 
 use socket2::SockRef;
 
 #[cfg(feature = "serve")]
-pub(crate) use imp::{is_about_connection, is_about_listener};
+pub(crate) use imp::{give_up_writes, is_about_connection, is_about_listener};
 pub(super) use imp::{is_under_way, numbered};
 
 /// Refuses a socket whose operations would hold up a worker.
@@ -65,6 +66,23 @@ mod imp {
         error.raw_os_error().is_some_and(|code| codes.contains(&code))
     }
 
+    /// A socket says that it can be written to only when a third of its buffer is free, which takes a
+    /// slow peer longer than any reasonable timeout; the system knows of every byte that is taken.
+    #[cfg(all(feature = "serve", target_os = "linux"))]
+    pub(crate) fn give_up_writes(
+        stream: &impl std::os::fd::AsFd,
+        timeout: std::time::Duration,
+    ) -> bool {
+        // Zero would mean its own default, of many minutes.
+        let timeout = timeout.max(std::time::Duration::from_millis(1));
+        SockRef::from(stream).set_tcp_user_timeout(Some(timeout)).is_ok()
+    }
+
+    #[cfg(all(feature = "serve", not(target_os = "linux")))]
+    pub(crate) fn give_up_writes<T>(_stream: &T, _timeout: std::time::Duration) -> bool {
+        false
+    }
+
     /// `numbered!(Type, value => source)`: where the source of a value of the type is.
     macro_rules! numbered {
         ($type:ty, $value:ident => $source:expr) => {
@@ -112,6 +130,11 @@ mod imp {
     #[cfg(feature = "serve")]
     pub(crate) fn is_about_listener(error: &io::Error) -> bool {
         error.kind() == io::ErrorKind::InvalidInput
+    }
+
+    #[cfg(feature = "serve")]
+    pub(crate) fn give_up_writes<T>(_stream: &T, _timeout: std::time::Duration) -> bool {
+        false
     }
 
     macro_rules! numbered {

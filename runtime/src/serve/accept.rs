@@ -148,11 +148,13 @@ where
 
     /// Makes a task of a connection, which descends from its socket and so from the listener.
     fn let_in(&self, stream: L::Stream, peer: L::Peer) {
-        L::prepare(&stream);
+        let write_timeout = self.house.limits.write;
+        let is_watched = L::prepare(&stream, write_timeout);
+        let write_timeout = write_timeout.filter(|_| !is_watched);
         let id = L::id_of(&stream);
         let status = Arc::<Status>::default();
         let ticket = self.house.roster.enter(status.clone());
-        let arrival = Arrival { stream, id, peer, status, ticket };
+        let arrival = Arrival { stream, id, peer, status, ticket, write_timeout };
         // Like a listener it outlives whatever called it into being.
         let birth = Birth::new(Kind::TASK, || "connection")
             .location(self.house.location)

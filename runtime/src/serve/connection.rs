@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
@@ -40,6 +41,8 @@ pub(super) struct Arrival<T, P> {
     pub(super) peer: P,
     pub(super) status: Arc<Status>,
     pub(super) ticket: Ticket,
+    /// For how long it may take nothing, if the system does not see to that.
+    pub(super) write_timeout: Option<Duration>,
 }
 
 /// What the parts of a connection say when it has gone wrong.
@@ -58,7 +61,7 @@ where
     M: Maker<P>,
     W: Welcome<T>,
 {
-    let Arrival { stream, id, peer, status, ticket } = arrival;
+    let Arrival { stream, id, peer, status, ticket, write_timeout } = arrival;
     let peer = Arc::new(peer);
     let tell: Tell = {
         let (report, peer) = (house.report.clone(), peer.clone());
@@ -80,7 +83,7 @@ where
         Err(over) => return tell_over(over, &tell),
     };
     status.forget_bytes();
-    let mut wire = Wire::new(io, (status.clone(), ticket), limits.write, location);
+    let mut wire = Wire::new(io, (status.clone(), ticket), write_timeout, location);
     let desk = Desk {
         service,
         body_timeout: limits.body,

@@ -4,12 +4,13 @@ use std::fmt;
 use std::io;
 use std::panic::Location;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::rt::{Read, Write};
 
 use crate::hooks::AsyncId;
 use crate::net::accept::{Listens, poll_accept};
-use crate::net::raw::{is_about_connection, is_about_listener};
+use crate::net::raw::{give_up_writes, is_about_connection, is_about_listener};
 use crate::net::{TcpListener, TcpStream};
 
 /// What can be listened on: a [`TcpListener`] or a `UnixListener`.
@@ -35,8 +36,9 @@ pub trait Listen: Send + 'static {
     /// Returns the id of a connection.
     fn id_of(stream: &Self::Stream) -> AsyncId;
 
-    /// Prepares a connection for HTTP.
-    fn prepare(stream: &Self::Stream);
+    /// Prepares a connection for HTTP. Says whether the system sees to it that a peer takes something
+    /// of what is written to it within this time.
+    fn prepare(stream: &Self::Stream, write_timeout: Option<Duration>) -> bool;
 }
 
 fn accept_now<L: Listens>(
@@ -71,9 +73,10 @@ impl Listen for TcpListener {
     }
 
     /// An answer that comes in two parts must not wait for the peer to acknowledge the first.
-    fn prepare(stream: &TcpStream) {
+    fn prepare(stream: &TcpStream, write_timeout: Option<Duration>) -> bool {
         // It fails if the peer is gone, which the first read will tell.
         let _ = stream.set_nodelay(true);
+        write_timeout.is_some_and(|timeout| give_up_writes(stream, timeout))
     }
 }
 
@@ -101,7 +104,9 @@ impl Listen for crate::net::UnixListener {
         stream.id()
     }
 
-    fn prepare(_stream: &Self::Stream) {}
+    fn prepare(_stream: &Self::Stream, _write_timeout: Option<Duration>) -> bool {
+        false
+    }
 }
 
 /// What an error of accepting means.

@@ -10,6 +10,7 @@
 //! late is seen at the next tick of the connection's timer. A call is made visible by the wake that
 //! comes with it.
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Wake, Waker};
 
@@ -67,6 +68,14 @@ impl Status {
 
     pub(super) fn note_stall(&self) {
         self.is_stalled.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes it if the system has given the peer up.
+    pub(super) fn judge<R>(&self, done: io::Result<R>) -> io::Result<R> {
+        if done.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            self.note_stall();
+        }
+        done
     }
 
     pub(super) fn is_stalled(&self) -> bool {

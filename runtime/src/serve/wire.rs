@@ -26,7 +26,9 @@ pub(super) struct Wire<T> {
     /// What was read to find out what is spoken, and has to be read again.
     ahead: Bytes,
     write_timeout: Option<Duration>,
-    /// Runs while the peer takes nothing.
+    /// There is something to write that the peer does not take.
+    is_blocked: bool,
+    /// Runs meanwhile.
     stalled: Option<Box<Sleep>>,
     lingering: Option<Linger>,
     status: Arc<Status>,
@@ -47,6 +49,7 @@ impl<T: Read + Write + Unpin> Wire<T> {
             io,
             ahead: Bytes::new(),
             write_timeout,
+            is_blocked: false,
             stalled: None,
             lingering: None,
             status,
@@ -69,7 +72,7 @@ impl<T: Read + Write + Unpin> Wire<T> {
 
     /// Says whether there is something to write that the peer does not take.
     pub(super) fn is_blocked(&self) -> bool {
-        self.stalled.is_some()
+        self.is_blocked
     }
 
     /// Says some last words, and closes it when the peer has, or has had time to.
@@ -97,9 +100,10 @@ impl<T: Read + Write + Unpin> Wire<T> {
         cx: &mut Context<'_>,
         written: Poll<io::Result<R>>,
     ) -> Poll<io::Result<R>> {
-        if written.is_ready() {
+        self.is_blocked = written.is_pending();
+        if let Poll::Ready(written) = written {
             self.stalled = None;
-            return written;
+            return Poll::Ready(self.status.judge(written));
         }
         let Some(limit) = self.write_timeout else { return Poll::Pending };
         let location = self.location;
@@ -173,11 +177,10 @@ impl<T: Read + Unpin> Read for Wire<T> {
             buffer.put_slice(&self.ahead.split_to(count));
             return Poll::Ready(Ok(()));
         }
-        let read = Pin::new(&mut self.io).poll_read(cx, buffer);
-        if read.is_ready() {
-            self.status.note_bytes();
-        }
-        read
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));
+        self.status.note_bytes();
+        // What it did not take may be found out while something is read.
+        Poll::Ready(self.status.judge(read))
     }
 }
 

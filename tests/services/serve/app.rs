@@ -34,7 +34,7 @@ pub(crate) struct State {
 }
 
 /// An answer is being made. It may end by being dropped.
-struct Busy(Arc<State>);
+pub(crate) struct Busy(Arc<State>);
 
 impl Busy {
     fn begin(state: Arc<State>) -> Busy {

@@ -29,7 +29,10 @@ impl Peer {
         let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
         let (send, connection) = runtime.block_on(async {
             let stream = TcpStream::connect(server.address).await.unwrap();
-            h2::client::handshake(stream).await.unwrap()
+            // One stream may not use up what there is for all of them.
+            let mut builder = h2::client::Builder::new();
+            builder.initial_connection_window_size(1 << 24);
+            builder.handshake(stream).await.unwrap()
         });
         let connection = runtime.spawn(connection);
         Peer { runtime, send, connection }
@@ -107,6 +110,8 @@ fn many_requests_go_over_one_connection_at_once() {
             body.send_data(chunk, left.is_empty()).unwrap();
         }
     });
+    // Who holds on to it holds on to the connection.
+    drop(body);
     assert_eq!(peer.answer(response).1, "1000000");
     app.state.gate.notify_waiters();
     for response in gated {
@@ -142,7 +147,7 @@ fn a_request_that_is_taken_back_is_answered_no_more() {
         let (response, mut stream) = peer.begin(path, true);
         until("it is being answered", || app.busy() == 1);
         stream.send_reset(Reason::CANCEL);
-        drop(response);
+        drop((response, stream));
         until("nothing is being answered", || app.busy() == 0);
         assert_eq!(peer.get("/hello").1, "hello");
     }
@@ -163,8 +168,8 @@ fn a_stream_whose_answer_is_not_taken_is_given_up_and_no_other() {
         Server::start(|listener| serve(listener, app).write_timeout(ms(200)))
     };
     let mut peer = Peer::connect(&server);
-    let (response, _stream) = peer.begin("/endless", true);
-    let body = peer.wait(response).unwrap().into_body();
+    let (response, stream) = peer.begin("/endless", true);
+    let mut body = peer.wait(response).unwrap().into_body();
     until("it is given up", || {
         // The others are served all the while.
         assert_eq!(peer.get("/hello").1, "hello");
@@ -172,7 +177,6 @@ fn a_stream_whose_answer_is_not_taken_is_given_up_and_no_other() {
     });
     server.trouble("the peer took nothing of an answer for 200ms");
     // What the window let through can still be read, and then that it was given up.
-    let mut body = body;
     let error = peer.wait(async {
         loop {
             match body.data().await {
@@ -184,6 +188,7 @@ fn a_stream_whose_answer_is_not_taken_is_given_up_and_no_other() {
     });
     assert!(error.is_reset(), "{error:?}");
     assert_eq!(peer.get("/hello").1, "hello");
+    drop((body, stream));
     peer.ended().unwrap();
     server.finish();
 }
@@ -192,8 +197,9 @@ fn a_stream_whose_answer_is_not_taken_is_given_up_and_no_other() {
 fn a_body_that_does_not_end_is_an_error_for_who_reads_it() {
     let server = Server::start(|listener| serve(listener, App::default()).body_timeout(ms(100)));
     let mut peer = Peer::connect(&server);
-    let (response, _body) = peer.begin("/count", false);
+    let (response, body) = peer.begin("/count", false);
     let (status, said) = peer.answer(response);
+    drop(body);
     assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
     assert_eq!(said, "the body of a request took longer than 100ms");
     peer.ended().unwrap();
