@@ -160,8 +160,8 @@ async fn end(server: Server, service: &Service, consumer: Consumer, deadline: In
 
 fn greet(address: SocketAddr, database: &impl Display, queue: &Queue) {
     let greeting = format!(
-        "orders listens on http://{address}, keeps its orders in {database} and ships them through \
-         {queue}\n\n\
+        "orders listens on http://{address} and keeps its orders in {database}; they are shipped \
+         through {queue}\n\n\
          \x20 curl -d '{{\"item\":\"book\",\"quantity\":2,\"accountId\":\"a-1\"}}' \
          http://{address}/orders\n\
          \x20 curl http://{address}/orders/1\n\
