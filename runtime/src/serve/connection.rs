@@ -28,6 +28,7 @@ pub(super) struct House<W> {
     pub(super) welcome: W,
     pub(super) limits: Limits,
     pub(super) http1: http1::Builder,
+    #[cfg_attr(not(feature = "serve-http2"), allow(dead_code, reason = "nobody speaks it"))]
     pub(super) http2: Http2,
     pub(super) roster: Arc<Roster>,
     pub(super) report: Report,

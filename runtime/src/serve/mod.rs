@@ -64,6 +64,7 @@ mod http2; // in which language
 #[cfg(not(feature = "serve-http2"))]
 #[path = "without_http2.rs"]
 mod http2;
+#[cfg_attr(not(feature = "serve-http2"), allow(dead_code, reason = "only HTTP/2 has streams"))]
 mod stall; // where it takes nothing
 mod request; // what is asked
 mod body; // and with what

@@ -154,7 +154,7 @@ fn a_connection_that_was_made_something_else_of_counts_until_it_is_closed() {
     for _ in 0..20 {
         echo.send("hello");
         let mut said = [0; 5];
-        (&*echo.socket()).read_exact(&mut said).unwrap();
+        echo.socket().read_exact(&mut said).unwrap();
         assert_eq!(&said, b"hello");
         std::thread::park_timeout(ms(10));
     }
@@ -167,9 +167,9 @@ fn a_connection_that_was_made_something_else_of_counts_until_it_is_closed() {
     // The end waits for it.
     server.begin_to_end();
     until("nobody listens", || server.refuses());
-    (&*next.socket()).write_all(b"still here").unwrap();
+    next.socket().write_all(b"still here").unwrap();
     let mut said = [0; 10];
-    (&*next.socket()).read_exact(&mut said).unwrap();
+    next.socket().read_exact(&mut said).unwrap();
     drop(next);
     assert_eq!(server.ended().connections_left, 0);
     server.vanish();

@@ -1,7 +1,6 @@
 //! Tests who descends from whom, whose context is seen, and where in the program it was made.
 
 use std::convert::Infallible;
-use std::panic::Location;
 
 use forebear::AsyncLocal;
 use forebear::hooks::execution_async_id;
@@ -28,11 +27,9 @@ static KEY: AsyncLocal<()> = AsyncLocal::named("key");
 
 #[test]
 fn a_request_descends_from_its_connection_and_that_from_the_listener() {
-    let line = Location::caller().line() + 3;
+    let line = line!() + 2;
     let server = Server::start(|listener: TcpListener| {
-        // The line below is where all of it was made.
-        let serve = serve::serve(listener, HyperService::new(service_fn(lineage)));
-        serve
+        serve::serve(listener, HyperService::new(service_fn(lineage)))
     });
     let mut client = server.connect();
     let said = client.get("/").body;

@@ -62,7 +62,15 @@ fn orders_go_through_a_stream_and_leave_nothing_in_it() {
 #[test]
 fn a_server_that_goes_and_comes_back_is_used_again() {
     let mut redis = Redis::start();
-    let service = Service::start(&[("REDIS_URL", &redis.url()), ("SHIP_AFTER_MS", "5")]);
+    let url = redis.url();
+    let settings = [
+        ("REDIS_URL", &*url),
+        ("SHIP_AFTER_MS", "5"),
+        // What was shipped, but could not be reported, is reported with the rounds.
+        ("ROUNDS_EVERY_MS", "200"),
+        ("RECLAIM_AFTER_MS", "200"),
+    ];
+    let service = Service::start(&settings);
     let mut client = service.connect();
     assert_eq!(client.request("POST", "/orders", &[], BOOK).status, 201);
     service.line(&["order shipped", "order=1"]);
