@@ -4,7 +4,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where and why")]
 
-#[path = "../support.rs"]
+#[path = "../shared/support.rs"]
 mod support; // a server on a runtime of its own, and clients
 mod entered; // a service inside of tokio
 mod routes; // extractors, and who is at the other end

@@ -5,9 +5,9 @@
 
 #[path = "../serve/app.rs"]
 mod app; // what is served
-#[path = "../support.rs"]
+#[path = "../shared/support.rs"]
 mod support; // a server on a runtime of its own
-#[path = "../tls.rs"]
+#[path = "../shared/tls.rs"]
 mod tls; // and one that speaks TLS
 
 use std::fs;

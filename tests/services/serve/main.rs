@@ -4,10 +4,10 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where and why")]
 
-#[path = "../support.rs"]
+#[path = "../shared/support.rs"]
 mod support; // a server on a runtime of its own, and clients
 mod app; // what it serves
-#[path = "../tls.rs"]
+#[path = "../shared/tls.rs"]
 mod tls; // what it may speak
 mod basics; // it answers
 mod slow; // peers that take their time

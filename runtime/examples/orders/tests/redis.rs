@@ -3,7 +3,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where and why")]
 
-#[path = "../../../../tests/services/servers.rs"]
+#[path = "../../../../tests/services/shared/servers.rs"]
 mod servers;
 #[path = "it/support.rs"]
 #[allow(dead_code, reason = "these tests use a part of it")]
