@@ -12,7 +12,7 @@ struct Floor {
 }
 
 /// Every package but the leaves (below `tests/` and `benches/`), which may name all, ground floor first.
-const FLOORS: [Floor; 5] = [
+const FLOORS: [Floor; 6] = [
     Floor { folder: "hooks/", package: "forebear-hooks", may_name: &[] },
     Floor { folder: "context/", package: "forebear-context", may_name: &["forebear-hooks"] },
     Floor {
@@ -22,6 +22,11 @@ const FLOORS: [Floor; 5] = [
     },
     Floor { folder: "runtime/macros/", package: "forebear-macros", may_name: &[] },
     Floor { folder: "runtime/examples/orders/", package: "orders", may_name: &["forebear"] },
+    Floor {
+        folder: "runtime/examples/small/",
+        package: "forebear-examples",
+        may_name: &["forebear"],
+    },
 ];
 
 const LEAVES: [&str; 4] = ["tests/", "tests/renamed/", "tests/services/", "benches/"];
