@@ -67,6 +67,8 @@ pub mod signal; // signals of the operating system
 #[cfg(all(unix, feature = "process"))]
 pub mod process; // other programs
 pub mod interop; // other people's traits
+#[cfg(feature = "serve")]
+pub mod serve; // HTTP
 mod facade; // the context layer, joined
 #[cfg(feature = "macros")]
 #[doc(hidden)]
@@ -79,6 +81,8 @@ pub use facade::{
 };
 #[cfg(feature = "macros")]
 pub use forebear_macros::{main, test};
+#[cfg(feature = "serve")]
+pub use serve::serve;
 pub use spawn::{spawn, spawn_root};
 #[cfg(feature = "tokio-io")]
 pub use tokio::pin;

@@ -23,9 +23,14 @@ const FLOORS: [Floor; 6] = [
     Floor { folder: "runtime/macros/", package: "forebear-macros", may_name: &[] },
     Floor { folder: "runtime/examples/orders/", package: "orders", may_name: &["forebear"] },
     Floor { folder: "runtime/examples/relay/", package: "relay", may_name: &["forebear"] },
+    Floor {
+        folder: "runtime/examples/small/",
+        package: "forebear-examples",
+        may_name: &["forebear"],
+    },
 ];
 
-const LEAVES: [&str; 3] = ["tests/", "tests/renamed/", "benches/"];
+const LEAVES: [&str; 4] = ["tests/", "tests/renamed/", "tests/services/", "benches/"];
 
 impl Floor {
     fn of(path: &str) -> Option<&'static Floor> {

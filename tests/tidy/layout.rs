@@ -24,6 +24,10 @@ pub(crate) fn folders_are_the_six(tree: &Tree) -> Vec<String> {
     extra.chain(missing).collect()
 }
 
+/// In the packages of these folders cargo finds no target by itself: a file that is not listed never
+/// runs.
+const WITHOUT_AUTOTESTS: [&str; 3] = ["benches/", "tests/", "tests/services/"];
+
 pub(crate) fn manifests_share_the_lints_and_list_their_targets(tree: &Tree) -> Vec<String> {
     let mut findings = Vec::new();
     for file in tree.files.iter().filter(|file| file.is_manifest() && file.path != "Cargo.toml") {
@@ -31,12 +35,16 @@ pub(crate) fn manifests_share_the_lints_and_list_their_targets(tree: &Tree) -> V
             findings.push(file.finding(0, "does not share the lints of the workspace"));
         }
     }
-    // In these two folders cargo finds no target by itself: a file that is not listed never runs.
-    for folder in ["tests/", "benches/"] {
+    for folder in WITHOUT_AUTOTESTS {
         let Some(manifest) = tree.file(&format!("{folder}Cargo.toml")) else { continue };
+        let is_elsewhere = |path: &str| {
+            let mut deeper = WITHOUT_AUTOTESTS.iter().filter(|other| other.len() > folder.len());
+            deeper.any(|deeper| path.starts_with(deeper))
+        };
         for file in tree.files.iter().filter(|file| file.is_rust()) {
             let Some(path) = file.path.strip_prefix(folder) else { continue };
-            let is_target = !path.contains('/') || path.ends_with("/main.rs");
+            let is_target =
+                !is_elsewhere(&file.path) && (!path.contains('/') || path.ends_with("/main.rs"));
             if is_target && !manifest.text.contains(&format!("path = \"{path}\"")) {
                 findings.push(file.finding(0, &format!("no target of {}", manifest.path)));
             }
@@ -112,6 +120,10 @@ fn a_manifest_without_lints_and_an_unlisted_test_are_found() {
     check(&[("tests/Cargo.toml", lints), ("tests/life.rs", "")], 1);
     check(&[("tests/Cargo.toml", lints), ("tests/life/main.rs", "")], 1);
     check(&[("tests/Cargo.toml", listed), ("tests/life.rs", ""), ("tests/life/rows.rs", "")], 0);
+    let deeper = ("tests/services/serve/main.rs", "");
+    check(&[("tests/Cargo.toml", lints), ("tests/services/Cargo.toml", lints), deeper], 1);
+    let listed = "[[test]]\npath = \"serve/main.rs\"\n[lints]\nworkspace = true\n";
+    check(&[("tests/Cargo.toml", lints), ("tests/services/Cargo.toml", listed), deeper], 0);
 }
 
 #[test]

@@ -96,6 +96,136 @@ impl rt::Timer for ForebearTimer {
 
 impl rt::Sleep for Sleep {}
 
+/// Lets what speaks tokio's I/O traits speak hyper's, and the other way round.
+///
+/// Our own sockets speak both. This is for what others put around them: a TLS stream under hyper, or
+/// hyper's `Upgraded` under a websocket.
+///
+/// ```
+/// use forebear::interop::hyper::TokioIo;
+///
+/// fn speaks_hypers(_: impl hyper::rt::Read + hyper::rt::Write) {}
+///
+/// let (tls, _) = tokio::io::duplex(64);
+/// speaks_hypers(TokioIo::new(tls));
+/// ```
+#[cfg(feature = "tokio-io")]
+#[derive(Clone, Copy, Debug)]
+pub struct TokioIo<T> {
+    inner: T,
+}
+
+#[cfg(feature = "tokio-io")]
+impl<T> TokioIo<T> {
+    /// Wraps it.
+    pub fn new(inner: T) -> TokioIo<T> {
+        TokioIo { inner }
+    }
+
+    /// Returns what is wrapped.
+    pub fn get_ref(&self) -> &T {
+        &self.inner
+    }
+
+    /// Returns what is wrapped.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+
+    /// Unwraps it.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
+}
+
+#[cfg(feature = "tokio-io")]
+mod both {
+    use super::{Context, Pin, Poll, TokioIo, io, rt};
+    use crate::io::room;
+
+    impl<T: tokio::io::AsyncRead + Unpin> rt::Read for TokioIo<T> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            mut buffer: rt::ReadBufCursor<'_>,
+        ) -> Poll<io::Result<()>> {
+            let inner = Pin::new(&mut self.inner);
+            room::poll_tokio(&mut buffer, |buffer| inner.poll_read(cx, buffer))
+        }
+    }
+
+    impl<T: tokio::io::AsyncWrite + Unpin> rt::Write for TokioIo<T> {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            data: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.inner).poll_write(cx, data)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.inner).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.inner).poll_shutdown(cx)
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            self.inner.is_write_vectored()
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            data: &[io::IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.inner).poll_write_vectored(cx, data)
+        }
+    }
+
+    impl<T: rt::Read + Unpin> tokio::io::AsyncRead for TokioIo<T> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut tokio::io::ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let inner = Pin::new(&mut self.inner);
+            room::poll_hyper(buffer, |buffer| inner.poll_read(cx, buffer))
+        }
+    }
+
+    impl<T: rt::Write + Unpin> tokio::io::AsyncWrite for TokioIo<T> {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            data: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.inner).poll_write(cx, data)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.inner).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.inner).poll_shutdown(cx)
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            self.inner.is_write_vectored()
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            data: &[io::IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.inner).poll_write_vectored(cx, data)
+        }
+    }
+}
+
 macro_rules! read {
     ($($generics:ident)? => $side:ty) => {
         impl<$($generics: crate::net::stream::Stream)?> rt::Read for $side {

@@ -6,6 +6,10 @@ mod futures_io; // the I/O traits of futures-io
 pub mod hyper; // hyper's executor, timers, and I/O traits
 #[cfg(feature = "tokio-bridge")]
 pub use crate::bridge::present as tokio_bridge; // what insists on tokio's runtime
+#[cfg(feature = "client")]
+pub mod client; // hyper-util's client
+#[cfg(feature = "tower")]
+pub mod tower; // tower's layers that need a timer
 #[cfg(feature = "tokio-io")]
 mod tokio_io; // tokio's I/O traits
 

@@ -11,6 +11,8 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::slice;
+#[cfg(all(feature = "hyper", feature = "tokio-io"))]
+use std::task::{Poll, ready};
 
 use socket2::{SockAddr, SockRef};
 
@@ -75,6 +77,42 @@ fn filled(room: &mut Bytes, count: usize) -> &mut [u8] {
     let start = room[..count].as_mut_ptr().cast::<u8>();
     // SAFETY: by I1 so many bytes are there, and `room` is borrowed for as long as they are.
     unsafe { slice::from_raw_parts_mut(start, count) }
+}
+
+/// Lets one crate's reader fill the beginning of another's room, and counts that as filled.
+#[cfg(all(feature = "hyper", feature = "tokio-io"))]
+pub(crate) fn poll_tokio(
+    into: &mut impl Room,
+    read: impl FnOnce(&mut tokio::io::ReadBuf<'_>) -> Poll<io::Result<()>>,
+) -> Poll<io::Result<()>> {
+    // SAFETY: by I2: a `ReadBuf` lets nothing but bytes be put there.
+    let room = unsafe { into.room() };
+    let (start, length) = (room.as_ptr().cast(), room.len());
+    let mut buffer = tokio::io::ReadBuf::uninit(room);
+    ready!(read(&mut buffer))?;
+    let filled = buffer.filled();
+    let is_beginning = filled.as_ptr() == start && filled.len() <= length;
+    assert!(is_beginning || filled.is_empty(), "what was filled is not the room");
+    let count = filled.len();
+    // SAFETY: I2.
+    unsafe { into.advance(count) };
+    Poll::Ready(Ok(()))
+}
+
+/// As [`poll_tokio`], of a reader of hyper's, which cannot exchange the buffer.
+#[cfg(all(feature = "hyper", feature = "tokio-io"))]
+pub(crate) fn poll_hyper(
+    into: &mut impl Room,
+    read: impl FnOnce(hyper::rt::ReadBufCursor<'_>) -> Poll<io::Result<()>>,
+) -> Poll<io::Result<()>> {
+    // SAFETY: by I2: a `ReadBuf` lets nothing but bytes be put there.
+    let room = unsafe { into.room() };
+    let mut buffer = hyper::rt::ReadBuf::uninit(room);
+    ready!(read(buffer.unfilled()))?;
+    let count = buffer.filled().len();
+    // SAFETY: I2.
+    unsafe { into.advance(count) };
+    Poll::Ready(Ok(()))
 }
 
 #[cfg(feature = "tokio-io")]

@@ -112,6 +112,12 @@ impl<S: Source> Watched<S> {
         wait.poll_io(cx, |attempt| self.life.run(|_| try_io(attempt)))
     }
 
+    /// Tries an operation once, whether the driver has said that the source is ready or not.
+    #[cfg(feature = "serve")]
+    pub(crate) fn try_anyway<R>(&self, try_io: impl FnOnce(&S) -> io::Result<R>) -> io::Result<R> {
+        self.life.run(|_| try_io(self.io()))
+    }
+
     /// Tries an operation once, if the source is ready; else it would block.
     pub(crate) fn try_io<R>(
         &self,

@@ -59,7 +59,7 @@ impl<L: Listens> Future for Accept<'_, L> {
 }
 
 /// Waits for a connection as the one acceptor.
-pub(super) fn poll_accept<L: Listens>(
+pub(crate) fn poll_accept<L: Listens>(
     listener: &L,
     cx: &mut Context<'_>,
     location: &'static Location<'static>,

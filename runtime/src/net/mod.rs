@@ -13,7 +13,7 @@ mod lookup; // names become addresses
 mod bind; // addresses become sockets
 pub(crate) mod side; // what sockets read from and write to, for the traits of others
 mod methods; // the methods that sockets of one sort have in common
-mod accept; // a listener's connections, one after another
+pub(crate) mod accept; // a listener's connections, one after another
 pub(crate) mod stream; // a connection, of either family
 pub(crate) mod split; // its two halves
 pub mod tcp; // connections through the internet

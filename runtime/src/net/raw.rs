@@ -1,8 +1,9 @@
 //! Knows how a platform numbers its sockets.
 //!
 //! Each side must provide `numbered`, which implements the platform's traits for a socket; whether
-//! a socket of std's is in blocking mode, where that can be told; and which error says that a
-//! connection is under way.
+//! a socket of std's is in blocking mode, where that can be told; which error says that a connection
+//! is under way; which errors of `accept` are about one connection, or about the listener; and
+//! `give_up_writes`, which lets the system break a connection whose peer takes nothing for so long.
 
 use std::io;
 
@@ -10,6 +11,8 @@ use socket2::SockRef;
 
 pub(super) use imp::is_under_way;
 pub(crate) use imp::numbered;
+#[cfg(feature = "serve")]
+pub(crate) use imp::{give_up_writes, is_about_connection, is_about_listener};
 
 /// Refuses a socket whose operations would hold up a worker.
 pub(super) fn require_nonblocking<'a, S>(socket: &'a S) -> io::Result<()>
@@ -35,6 +38,50 @@ mod imp {
 
     pub(crate) fn is_under_way(error: &io::Error) -> bool {
         error.raw_os_error() == Some(libc::EINPROGRESS)
+    }
+
+    /// The connection that would have been accepted is no more, or may not be; the next one may.
+    #[cfg(feature = "serve")]
+    pub(crate) fn is_about_connection(error: &io::Error) -> bool {
+        let codes = [
+            libc::ECONNABORTED,
+            libc::ECONNRESET,
+            libc::EHOSTDOWN,
+            libc::EHOSTUNREACH,
+            libc::EINTR,
+            libc::ENETDOWN,
+            libc::ENETUNREACH,
+            libc::ENOPROTOOPT,
+            libc::EOPNOTSUPP,
+            libc::EPERM,
+            libc::EPROTO,
+            libc::ETIMEDOUT,
+        ];
+        error.raw_os_error().is_some_and(|code| codes.contains(&code))
+    }
+
+    /// Nothing will ever be accepted.
+    #[cfg(feature = "serve")]
+    pub(crate) fn is_about_listener(error: &io::Error) -> bool {
+        let codes = [libc::EBADF, libc::EFAULT, libc::EINVAL, libc::ENOTSOCK];
+        error.raw_os_error().is_some_and(|code| codes.contains(&code))
+    }
+
+    /// A socket says that it can be written to only when a third of its buffer is free, which takes a
+    /// slow peer longer than any reasonable timeout; the system knows of every byte that is taken.
+    #[cfg(all(feature = "serve", target_os = "linux"))]
+    pub(crate) fn give_up_writes(
+        stream: &impl std::os::fd::AsFd,
+        timeout: std::time::Duration,
+    ) -> bool {
+        // Zero would mean its own default, of many minutes.
+        let timeout = timeout.max(std::time::Duration::from_millis(1));
+        SockRef::from(stream).set_tcp_user_timeout(Some(timeout)).is_ok()
+    }
+
+    #[cfg(all(feature = "serve", not(target_os = "linux")))]
+    pub(crate) fn give_up_writes<T>(_stream: &T, _timeout: std::time::Duration) -> bool {
+        false
     }
 
     /// `numbered!(Type, value => source)`: where the source of a value of the type is.
@@ -72,6 +119,23 @@ mod imp {
 
     pub(crate) fn is_under_way(error: &io::Error) -> bool {
         error.kind() == io::ErrorKind::WouldBlock
+    }
+
+    /// The connection that would have been accepted is no more; the next one may be.
+    #[cfg(feature = "serve")]
+    pub(crate) fn is_about_connection(error: &io::Error) -> bool {
+        matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+    }
+
+    /// Nothing will ever be accepted.
+    #[cfg(feature = "serve")]
+    pub(crate) fn is_about_listener(error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::InvalidInput
+    }
+
+    #[cfg(feature = "serve")]
+    pub(crate) fn give_up_writes<T>(_stream: &T, _timeout: std::time::Duration) -> bool {
+        false
     }
 
     macro_rules! numbered {

@@ -69,7 +69,7 @@ type Label = fn() -> &'static str;
 
 impl Sleep {
     #[inline]
-    pub(super) fn for_so_long(
+    pub(crate) fn for_so_long(
         duration: Duration,
         label: Label,
         location: &'static Location<'static>,
@@ -80,7 +80,7 @@ impl Sleep {
         })
     }
 
-    pub(super) fn until(
+    pub(crate) fn until(
         deadline: Instant,
         label: Label,
         location: &'static Location<'static>,

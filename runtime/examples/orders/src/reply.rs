@@ -2,17 +2,15 @@
 
 use std::borrow::Cow;
 
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http_body_util::Full;
+use hyper::StatusCode;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
-use hyper::{Response, StatusCode};
 use serde::Serialize;
 
-/// An answer, whole in memory.
-pub(crate) type Reply = Response<Full<Bytes>>;
-
 /// Returns an answer with a value as its JSON.
-pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Reply {
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(body) => reply(status, "application/json", body),
         // Only a map with keys that are no text could bring it here, and no answer has one.
@@ -21,19 +19,19 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Reply {
 }
 
 /// Returns an answer with a text for people.
-pub(crate) fn text(text: String) -> Reply {
+pub(crate) fn text(text: String) -> Response {
     reply(StatusCode::OK, "text/plain; charset=utf-8", text)
 }
 
-fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
-    let mut reply = Response::new(Full::new(body.into()));
+fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut reply = Response::new(Body::from(body.into()));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     reply
 }
 
 /// Why a request is not answered as it wished.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
     sentence: Cow<'static, str>,
@@ -55,11 +53,9 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, sentence)
     }
 
-    /// The thing is there, but not for this method.
-    pub(crate) fn wrong_method(allowed: &'static str) -> Problem {
-        let problem =
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("this path takes {allowed}"));
-        problem.with(ALLOW, allowed)
+    /// The thing is there, but not for this method; `allow` says for which.
+    pub(crate) fn wrong_method() -> Problem {
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
     }
 
     /// The rest of the request is not read, so the connection cannot be used again.
@@ -88,15 +84,19 @@ impl Problem {
         self
     }
 
-    /// Returns the answer that says it.
-    pub(crate) fn into_reply(self, request_id: &str) -> Reply {
+    /// Returns the answer that says it, with what is in the headers of its stand-in.
+    pub(crate) fn into_reply(self, stand_in: Response, request_id: &str) -> Response {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
-        struct Body<'a> {
+        struct Said<'a> {
             error: &'a str,
             request_id: &'a str,
         }
-        let mut reply = json(self.status, &Body { error: &self.sentence, request_id });
+        let mut reply = json(self.status, &Said { error: &self.sentence, request_id });
+        // What axum says of it: which methods a path takes.
+        if let Some(allow) = stand_in.headers().get(ALLOW) {
+            reply.headers_mut().insert(ALLOW, allow.clone());
+        }
         if let Some((name, value)) = self.header {
             reply.headers_mut().insert(name, HeaderValue::from_static(value));
         }
@@ -104,22 +104,12 @@ impl Problem {
     }
 }
 
-/// The answer to a head that does not come to its end: hyper has given the connection up by then.
-pub(crate) const HEAD_TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
-    content-type: application/json\r\n\
-    content-length: 49\r\n\
-    connection: close\r\n\
-    \r\n\
-    {\"error\":\"the head of the request took too long\"}";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_length_of_the_constant_answer_is_right() {
-        let text = std::str::from_utf8(HEAD_TOO_SLOW).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
+/// Stands in for the answer until [`Problem::into_reply`] makes one of it, which needs the id of the
+/// request.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut stand_in = self.status.into_response();
+        stand_in.extensions_mut().insert(self);
+        stand_in
     }
 }

@@ -3,15 +3,15 @@
 //! SQLite blocks, so every access is a job of the blocking pool. There is one connection, since
 //! SQLite writes one thing at a time anyway; jobs wait for it on threads that may wait.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use forebear::task::{self, JoinError};
+use forebear::task;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::order::{NewOrder, Order, Status};
+use crate::store::{Counts, StoreError};
 
 /// How long SQLite waits for another process that has the file locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -29,21 +29,21 @@ const SCHEMA: &str = "
 
 /// The orders, on disk.
 #[derive(Clone, Debug)]
-pub(crate) struct Store {
+pub(crate) struct Sqlite {
     connection: Arc<Mutex<Connection>>,
 }
 
-impl Store {
+impl Sqlite {
     /// Opens the file, or makes it.
-    pub(crate) async fn open(path: &Path) -> Result<Store, StoreError> {
+    pub(super) async fn open(path: &Path) -> Result<Sqlite, StoreError> {
         let path = path.to_owned();
         let opening =
             task::Builder::new().name("store.open").spawn_blocking(move || connect(&path));
-        Ok(Store { connection: Arc::new(Mutex::new(opening.await??)) })
+        Ok(Sqlite { connection: Arc::new(Mutex::new(opening.await??)) })
     }
 
     /// Stores an order, which gets its id here.
-    pub(crate) async fn place(&self, new: NewOrder) -> Result<Order, StoreError> {
+    pub(super) async fn place(&self, new: NewOrder) -> Result<Order, StoreError> {
         self.run("store.place", move |connection| {
             let insert = "INSERT INTO orders (item, quantity, account_id) VALUES (?1, ?2, ?3)";
             let NewOrder { item, quantity, account_id } = new;
@@ -55,7 +55,7 @@ impl Store {
     }
 
     /// Returns the order that has this id, if there is one.
-    pub(crate) async fn find(&self, id: i64) -> Result<Option<Order>, StoreError> {
+    pub(super) async fn find(&self, id: i64) -> Result<Option<Order>, StoreError> {
         self.run("store.find", move |connection| {
             let select =
                 "SELECT id, item, quantity, account_id, is_shipped FROM orders WHERE id = ?1";
@@ -65,7 +65,7 @@ impl Store {
     }
 
     /// Marks an order as shipped.
-    pub(crate) async fn ship(&self, id: i64) -> Result<(), StoreError> {
+    pub(super) async fn ship(&self, id: i64) -> Result<(), StoreError> {
         self.run("store.ship", move |connection| {
             let update = "UPDATE orders SET is_shipped = 1 WHERE id = ?1";
             connection.prepare_cached(update)?.execute([id]).map(drop)
@@ -73,10 +73,24 @@ impl Store {
         .await
     }
 
-    /// Marks all orders as shipped that an earlier run has left, and returns how many.
-    pub(crate) async fn ship_left_over(&self) -> Result<usize, StoreError> {
-        self.run("store.ship_left_over", |connection| {
-            connection.execute("UPDATE orders SET is_shipped = 1 WHERE NOT is_shipped", [])
+    /// Returns the ids and accounts of what has not been shipped.
+    pub(super) async fn unshipped(&self) -> Result<Vec<(i64, String)>, StoreError> {
+        self.run("store.unshipped", |connection| {
+            let select = "SELECT id, account_id FROM orders WHERE NOT is_shipped ORDER BY id";
+            let mut select = connection.prepare_cached(select)?;
+            let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        })
+        .await
+    }
+
+    /// Counts the orders.
+    pub(super) async fn count(&self) -> Result<Counts, StoreError> {
+        self.run("store.count", |connection| {
+            let select = "SELECT count(*), coalesce(sum(is_shipped), 0) FROM orders";
+            connection
+                .prepare_cached(select)?
+                .query_row([], |row| Ok(Counts { placed: row.get(0)?, shipped: row.get(1)? }))
         })
         .await
     }
@@ -115,34 +129,3 @@ fn order(row: &Row<'_>) -> rusqlite::Result<Order> {
         status: if row.get(4)? { Status::Shipped } else { Status::Placed },
     })
 }
-
-/// The store could not do it.
-#[derive(Debug)]
-pub(crate) enum StoreError {
-    Sqlite(rusqlite::Error),
-    /// The job panicked, or the runtime ended before it began.
-    Lost(JoinError),
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> StoreError {
-        StoreError::Sqlite(error)
-    }
-}
-
-impl From<JoinError> for StoreError {
-    fn from(error: JoinError) -> StoreError {
-        StoreError::Lost(error)
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StoreError::Sqlite(error) => write!(f, "sqlite: {error}"),
-            StoreError::Lost(error) => write!(f, "a job of the store was lost: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StoreError {}
