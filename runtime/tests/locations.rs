@@ -218,13 +218,37 @@ async fn job<F: Future>(seen: &Seen, future: F) -> AsyncId {
 #[cfg(all(unix, feature = "signal"))]
 #[test]
 fn signals_say_where_they_were_listened_to() {
-    use forebear::signal::{SignalKind, ctrl_c, signal};
+    use forebear::signal::ctrl_c;
+    use forebear::signal::unix::{SignalKind, signal};
     let runtime = Runtime::new().unwrap();
     let (seen, _watch) = watch(&runtime);
     let seen = &seen;
     runtime.block_on(async {
         check(seen, "signal", signal(SignalKind::hangup()).unwrap().id());
-        check(seen, "ctrl_c", newest(seen, || (ctrl_c(),)));
+        check(seen, "ctrl_c", newest(seen, || polled(ctrl_c())));
+    });
+}
+
+/// Polls a future once, and returns it.
+#[cfg(all(unix, feature = "signal"))]
+fn polled<F: Future + Unpin>(mut future: F) -> F {
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let _polled = std::pin::Pin::new(&mut future).poll(&mut cx);
+    future
+}
+
+#[cfg(all(unix, feature = "process"))]
+#[test]
+fn processes_say_where_they_were_begun() {
+    use forebear::process::Command;
+    let runtime = Runtime::new().unwrap();
+    let (seen, _watch) = watch(&runtime);
+    let seen = &seen;
+    runtime.block_on(async {
+        let mut command = Command::new("true");
+        check(seen, "spawn", command.spawn().unwrap().resource_id());
+        check(seen, "status", newest(seen, || command.status()));
+        check(seen, "spawn_with", newest(seen, || command.spawn_with(|std| std.spawn()).unwrap()));
     });
 }
 
