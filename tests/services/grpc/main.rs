@@ -38,16 +38,18 @@ fn client_runtime() -> Runtime {
 
 fn channel(
     send: http2::SendRequest<Body>,
-) -> impl Service<Request<Body>, Response = Response<Incoming>, Error = hyper::Error> {
+) -> impl Service<Request<Body>, Response = Response<Incoming>, Error = hyper::Error, Future: Send>
+{
     tower::service_fn(move |request| send.clone().send_request(request))
 }
 
 macro_rules! client {
-    ($server:ident) => {{
-        let stream = TcpStream::connect($server.address).await.unwrap();
+    ($address:expr) => {{
+        let address = $address;
+        let stream = TcpStream::connect(address).await.unwrap();
         let (send, connection) = http2::handshake(ForebearExecutor::new(), stream).await.unwrap();
         forebear::spawn(connection);
-        let uri = format!("http://{}", $server.address).parse().unwrap();
+        let uri = format!("http://{}", address).parse().unwrap();
         let mut client = tonic::client::Grpc::with_origin(channel(send), uri);
         client.ready().await.unwrap();
         client
@@ -64,7 +66,7 @@ fn one_is_asked_and_answers_or_refuses() {
     let runtime = client_runtime();
     let id = runtime.id();
     runtime.block_on(async {
-        let mut client = client!(server);
+        let mut client = client!(server.address);
         for name in ["world", "tonic"] {
             client.ready().await.unwrap();
             let asked = client.unary(
@@ -100,7 +102,7 @@ fn streams_go_both_ways() {
     let runtime = client_runtime();
     let id = runtime.id();
     runtime.block_on(async {
-        let mut client = client!(server);
+        let mut client = client!(server.address);
         let names = stream::iter((0..1000).map(|number| hello(&number.to_string())));
         let asked = client.streaming(
             tonic::Request::new(names),
@@ -136,7 +138,7 @@ fn a_call_that_is_given_up_is_answered_no_more() {
     let runtime = client_runtime();
     let id = runtime.id();
     runtime.block_on(async {
-        let mut client = client!(server);
+        let mut client = client!(server.address);
         let asked = client.unary(
             tonic::Request::new(hello("never")),
             greeter::path(greeter::HELLO),
@@ -150,11 +152,7 @@ fn a_call_that_is_given_up_is_answered_no_more() {
     let asked = runtime.spawn({
         let address = server.address;
         async move {
-            struct At {
-                address: std::net::SocketAddr,
-            }
-            let server = At { address };
-            let mut client = client!(server);
+            let mut client = client!(address);
             client
                 .unary(
                     tonic::Request::new(hello("wait")),
