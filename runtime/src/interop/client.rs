@@ -378,13 +378,17 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Connecting {
-        let connect = connect(uri, self.handshake.clone());
+        let connect = connect(uri, self.handshake.clone(), self.location);
         let birth = Birth::new(Kind::TASK, || "http connect").location(self.location).root();
         Connecting(enter::with_current(|shared| spawn_on(shared, birth, connect)))
     }
 }
 
-async fn connect(uri: Uri, handshake: Option<Shake>) -> io::Result<PooledConnection> {
+async fn connect(
+    uri: Uri,
+    handshake: Option<Shake>,
+    location: &'static Location<'static>,
+) -> io::Result<PooledConnection> {
     let invalid =
         |what: &str| io::Error::new(io::ErrorKind::InvalidInput, format!("{what}: {uri}"));
     let host = uri.host().ok_or_else(|| invalid("there is no host in the URI"))?;
@@ -396,7 +400,8 @@ async fn connect(uri: Uri, handshake: Option<Shake>) -> io::Result<PooledConnect
         (Some("https"), None) => return Err(invalid("the connector has no handshake for https")),
         _ => return Err(invalid("this is neither http nor https")),
     };
-    let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(port))).await?;
+    let address = (host, uri.port_u16().unwrap_or(port));
+    let stream = TcpStream::connect_at(address, location).await?;
     // A request that comes in two parts must not wait for the peer to acknowledge the first.
     stream.set_nodelay(true)?;
     let socket = Socket(stream.id());

@@ -80,7 +80,14 @@ impl TcpStream {
     /// Dropping it gives the attempt up.
     #[track_caller]
     pub fn connect<A: ToSocketAddrs>(addresses: A) -> Connect {
-        let location = Location::caller();
+        TcpStream::connect_at(addresses, Location::caller())
+    }
+
+    /// As [`connect`](TcpStream::connect), for what is called by whoever is at that location.
+    pub(crate) fn connect_at<A: ToSocketAddrs>(
+        addresses: A,
+        location: &'static Location<'static>,
+    ) -> Connect {
         Connect::to(LookupHost::new(&addresses, location), location)
     }
 
