@@ -54,6 +54,7 @@ mod builder; // what it is to be like
 pub mod runtime; // who owns the threads
 mod local_runtime; // and who stays on one
 mod metrics; // what it is doing, in numbers
+mod waits; // and who waits for what
 
 pub mod time; // sleeps, deadlines, ticks
 pub mod io; // readers and writers, and what is ready

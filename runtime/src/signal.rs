@@ -140,7 +140,9 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
     if let Some(name) = signal_name(kind.0) {
         birth = birth.name(name);
     }
-    Ok(Signal { registration, handler, life: Life::begin(birth) })
+    let life = Life::begin(birth);
+    registration.belong_to(life.id());
+    Ok(Signal { registration, handler, life })
 }
 
 /// Listens to a signal: see [`signal`].

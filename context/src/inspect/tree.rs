@@ -1,21 +1,23 @@
-//! Draws what is alive as a tree: each resource under its trigger.
+//! Draws what is alive as a tree: each resource under its trigger, or along another edge.
 //!
-//! Leaves that look the same are folded into one line if they are many. Nothing here recurses:
-//! lineages are as deep as programs make them.
+//! Siblings that look the same, with all that is below them, are folded into one line if they are
+//! many. Nothing here recurses: lineages are as deep as programs make them.
 
-use std::collections::{HashMap, HashSet};
-use std::fmt;
+use std::collections::HashMap;
+use std::fmt::{self, Write as _};
 
 use forebear_hooks::{AsyncId, RuntimeId};
 
-use crate::inspect::snapshot::{Finder, ResourceInfo, Snapshot, snapshot, snapshot_of};
+use crate::inspect::graph::{Edge, Graph};
+use crate::inspect::paint::{Paint, Part};
+use crate::inspect::query::Query;
+use crate::inspect::resource::ResourceInfo;
+use crate::inspect::shape;
+use crate::inspect::snapshot::{Snapshot, snapshot, snapshot_of};
 use crate::inspect::text::{Thousands, write_folded, write_resource};
 
-/// More leaves than this that look the same are folded into one line.
+/// More siblings than this that look the same are folded into one line.
 const FOLD_ABOVE: usize = 8;
-
-/// Triggers that a snapshot lacks are followed so far: gone ones, and those of other runtimes.
-const ABSENT_MAX_DEPTH: usize = 16;
 
 /// Lines are indented so far; what is deeper says its depth. A lineage of 100,000 would else be
 /// drawn with 30 GB of indentation.
@@ -24,13 +26,19 @@ const INDENT_MAX: usize = 24;
 /// A tree of resources: print it.
 ///
 /// Each line has a state (`▶` running, `◆` ready and waiting for a worker, `○` idle, `·` not a
-/// task, `†` gone), id, kind, label, place, age, and such context as was declared to be shown.
-/// More than eight leaves that look the same are one line, `x 1,204`. What does not descend from
-/// where it came from says `~~ link`. Where the trigger of a root is gone and was forgotten, or is
-/// too far up, the root says that it is elided.
+/// task, `†` gone), id, kind, label, place, age, what it waits for, and such context as was declared
+/// to be shown. More than eight siblings that look the same, with what is below them, are one line,
+/// `x 1,204`. What does not descend from where it came from says `~~ link`. Where the trigger of a
+/// root is gone and was forgotten, or is too far up, the root says that it is elided. Where stated
+/// triggers or waits lead in a circle, `↺` says that it has been drawn above.
 #[derive(Clone, Debug)]
 pub struct Tree {
+    /// Sorted by id.
     resources: Vec<ResourceInfo>,
+    pub(super) edge: Edge,
+    query: Query,
+    fold_above: usize,
+    paint: Paint,
 }
 
 /// Takes a snapshot of a runtime, as a tree.
@@ -46,15 +54,44 @@ pub fn tree_all() -> Tree {
 }
 
 impl Tree {
-    /// Makes a tree of a snapshot. Ancestors that are not in it are added: those that are gone as
-    /// far as they are remembered, and those that belong to another runtime.
+    /// Makes a tree of a snapshot and its ancestors.
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Tree {
-        let mut resources = snapshot.resources().to_vec();
-        let absent = Finder::new().triggers_of(&resources, ABSENT_MAX_DEPTH);
-        resources.extend(absent);
-        resources.sort_unstable_by_key(|resource| resource.id);
-        Tree { resources }
+        Tree {
+            resources: snapshot.into_all(),
+            edge: Edge::default(),
+            query: Query::default(),
+            fold_above: FOLD_ABOVE,
+            paint: Paint::default(),
+        }
+    }
+
+    /// Draws it along another edge.
+    #[must_use]
+    pub fn edge(mut self, edge: Edge) -> Tree {
+        self.edge = edge;
+        self
+    }
+
+    /// Draws only what a query picks, and what is above that.
+    #[must_use]
+    pub fn filter(mut self, query: Query) -> Tree {
+        self.query = query;
+        self
+    }
+
+    /// Folds siblings that look the same if there are more than so many: eight, without this.
+    #[must_use]
+    pub fn fold_above(mut self, siblings: usize) -> Tree {
+        self.fold_above = siblings;
+        self
+    }
+
+    /// Draws it in colours, for a terminal.
+    #[must_use]
+    pub fn paint(mut self, paint: Paint) -> Tree {
+        self.paint = paint;
+        self
     }
 
     /// Says whether nothing is in it.
@@ -63,199 +100,264 @@ impl Tree {
         self.resources.is_empty()
     }
 
-    /// Returns the resources that are drawn, by id.
+    /// Returns the resources that it is made of, by id.
     #[must_use]
     pub fn resources(&self) -> &[ResourceInfo] {
         &self.resources
     }
-}
 
-/// Who stands under whom, as places in a list of resources.
-struct Shape {
-    triggers: Vec<Option<usize>>,
-    children: Vec<Vec<usize>>,
-    roots: Vec<usize>,
-    has_absent_trigger: Vec<bool>,
-}
+    /// Returns its lines, from the top.
+    #[must_use]
+    pub fn lines(&self) -> TreeLines<'_> {
+        TreeLines::of(self)
+    }
 
-impl Shape {
-    fn of(resources: &[ResourceInfo]) -> Shape {
-        let place_of: HashMap<AsyncId, usize> =
-            resources.iter().enumerate().map(|(place, r)| (r.id, place)).collect();
-        let mut shape = Shape {
-            triggers: vec![None; resources.len()],
-            children: vec![Vec::new(); resources.len()],
-            roots: Vec::new(),
-            has_absent_trigger: vec![false; resources.len()],
+    /// Says whether what is above a resource is known to exist, and not known.
+    fn elided(&self, place: usize, graph: &Graph) -> Option<AsyncId> {
+        let above = match self.edge {
+            Edge::TriggeredBy => self.resources[place].trigger,
+            Edge::CreatedBy => self.resources[place].creator,
+            Edge::WaitingOn => None,
         };
-        for (place, resource) in resources.iter().enumerate() {
-            match resource.trigger.map(|trigger| place_of.get(&trigger)) {
-                Some(Some(trigger)) => {
-                    shape.triggers[place] = Some(*trigger);
-                    shape.children[*trigger].push(place);
-                }
-                Some(None) => {
-                    shape.has_absent_trigger[place] = true;
-                    shape.roots.push(place);
-                }
-                None => shape.roots.push(place),
+        above.filter(|_| graph.above(place).is_none())
+    }
+
+    /// Decides what is drawn: what the query picks, and what is above that. What is gone is drawn
+    /// only above something that is not, and what neither waits nor is waited for has no place in
+    /// a tree of waits.
+    fn choose(&self, graph: &Graph) -> (Vec<bool>, Vec<bool>) {
+        let mut is_picked = self.query.select(&self.resources, graph);
+        if self.query.is_empty() {
+            for (place, r) in self.resources.iter().enumerate() {
+                let stands_alone = graph.above(place).is_none() && graph.below(place).is_empty();
+                is_picked[place] =
+                    !r.is_gone() && (self.edge != Edge::WaitingOn || !stands_alone);
             }
         }
-        shape
-    }
-
-    /// Follows the triggers of something that hangs below a circle until it is in the circle.
-    fn in_circle_above(&self, place: usize) -> usize {
-        let mut seen = HashSet::new();
-        let mut here = place;
-        while seen.insert(here) {
-            here = self.triggers[here].unwrap_or(here);
+        let mut is_drawn = is_picked.clone();
+        for place in (0..is_picked.len()).filter(|place| is_picked[*place]) {
+            let mut above = graph.above(place);
+            while let Some(here) = above.filter(|above| !is_drawn[*above]) {
+                is_drawn[here] = true;
+                above = graph.above(here);
+            }
         }
-        here
+        (is_picked, is_drawn)
     }
 }
 
-/// A line that is still to be written.
-struct Line {
-    what: What,
+/// One line of a [`Tree`]: it prints as it stands there, without the end of the line.
+#[derive(Clone, Debug)]
+pub struct TreeLine<'a> {
+    same: Vec<&'a ResourceInfo>,
     depth: usize,
     /// One bit per level above: a line goes on down there.
     rails: u32,
     is_last: bool,
-}
-
-enum What {
-    One(usize),
-    Folded(Vec<usize>),
+    is_picked: bool,
+    is_repeated: bool,
+    elided: Option<(Edge, AsyncId)>,
+    paint: Paint,
 }
 
 const _: () = assert!(INDENT_MAX <= u32::BITS as usize);
 
-/// The tree while it is being written.
-struct Drawing<'a> {
-    resources: &'a [ResourceInfo],
-    shape: Shape,
-    is_drawn: Vec<bool>,
-    pending: Vec<Line>,
-}
-
-impl Drawing<'_> {
-    fn draw_all(&mut self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let roots = std::mem::take(&mut self.shape.roots);
-        self.push(roots, 0, 0);
-        self.draw_pending(f)?;
-        // What was not reached hangs in, or below, a circle of triggers.
-        for place in 0..self.resources.len() {
-            if !self.is_drawn[place] {
-                let entry = self.shape.in_circle_above(place);
-                self.push(vec![entry], 0, 0);
-                self.draw_pending(f)?;
-            }
-        }
-        Ok(())
+impl<'a> TreeLine<'a> {
+    /// Returns the resources of the line: one, or many that look the same.
+    #[must_use]
+    pub fn resources(&self) -> &[&'a ResourceInfo] {
+        &self.same
     }
 
-    fn draw_pending(&mut self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        while let Some(line) = self.pending.pop() {
-            write_indent(f, &line)?;
-            let place = match &line.what {
-                What::One(place) => *place,
-                What::Folded(same) => {
-                    let same: Vec<_> = same.iter().map(|place| &self.resources[*place]).collect();
-                    write_folded(f, &same)?;
-                    f.write_str("\n")?;
-                    continue;
+    /// Returns how far below the roots it stands.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Says whether the query has picked it. Else it is there because of what is below it.
+    #[must_use]
+    pub fn is_picked(&self) -> bool {
+        self.is_picked
+    }
+
+    /// Returns the lines that lead to it.
+    #[must_use]
+    pub fn indent(&self) -> String {
+        let mut indent = String::new();
+        for level in 1..self.depth.min(INDENT_MAX) {
+            indent += if self.rails & 1 << (level - 1) == 0 { "   " } else { "│  " };
+        }
+        match self.depth {
+            0 => {}
+            1..=INDENT_MAX => indent += if self.is_last { "└─ " } else { "├─ " },
+            // Writing to a text does not fail.
+            depth => drop(write!(indent, "⋯ {} ", Thousands(depth as u64))),
+        }
+        indent
+    }
+}
+
+/// The part of a line behind its indentation.
+struct Rest<'a>(&'a TreeLine<'a>, Paint);
+
+impl fmt::Display for Rest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Rest(line, paint) = self;
+        match line.same.as_slice() {
+            [one] => write_resource(f, one, *paint)?,
+            many => write_folded(f, many, *paint)?,
+        }
+        if let Some((edge, id)) = line.elided {
+            let done = if edge == Edge::CreatedBy { "created" } else { "triggered" };
+            match line.same.len() {
+                1 => write!(f, "  ({done} by {id}, elided)")?,
+                _ => write!(f, "  ({done} by others, elided)")?,
+            }
+        }
+        if line.is_repeated { f.write_str("  ↺ see above") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for TreeLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.indent())?;
+        if self.is_picked {
+            Rest(self, self.paint).fmt(f)
+        } else {
+            // Only there because of what is below it.
+            self.paint.on(Part::Faint, Rest(self, Paint::Plain)).fmt(f)
+        }
+    }
+}
+
+/// A line that is still to be drawn.
+struct Pending {
+    /// One at least.
+    same: Vec<u32>,
+    depth: usize,
+    rails: u32,
+    is_last: bool,
+}
+
+/// The lines of a [`Tree`], from the top.
+pub struct TreeLines<'a> {
+    tree: &'a Tree,
+    graph: Graph,
+    /// A number for the looks of each resource and of all below it.
+    shapes: Vec<u64>,
+    is_picked: Vec<bool>,
+    /// Whether it is to be drawn at all.
+    is_wanted: Vec<bool>,
+    is_drawn: Vec<bool>,
+    pending: Vec<Pending>,
+}
+
+impl<'a> TreeLines<'a> {
+    fn of(tree: &'a Tree) -> TreeLines<'a> {
+        let graph = Graph::new(&tree.resources, tree.edge);
+        let (is_picked, is_wanted) = tree.choose(&graph);
+        let mark = |place: usize| {
+            u64::from(is_picked[place]) | u64::from(tree.elided(place, &graph).is_some()) << 1
+        };
+        let shapes = shape::of_all(&tree.resources, &graph, mark);
+        let is_drawn = vec![false; tree.resources.len()];
+        let roots = graph.roots().to_vec();
+        let pending = Vec::new();
+        let mut lines = TreeLines { tree, graph, shapes, is_picked, is_wanted, is_drawn, pending };
+        lines.push(roots, 0, 0);
+        lines
+    }
+
+    fn draw(&mut self, line: Pending) -> TreeLine<'a> {
+        let Pending { same, depth, rails, is_last } = line;
+        let (tree, first) = (self.tree, same[0] as usize);
+        let is_repeated = self.is_drawn[first];
+        if !is_repeated {
+            let mut below = Vec::new();
+            for place in &same {
+                self.is_drawn[*place as usize] = true;
+                below.extend(self.graph.below(*place as usize));
+            }
+            let goes_on = depth > 0 && depth <= INDENT_MAX && !is_last;
+            let rails = rails | u32::from(goes_on) << depth.saturating_sub(1).min(31);
+            self.push(below, depth + 1, rails);
+        }
+        TreeLine {
+            same: same.iter().map(|place| &tree.resources[*place as usize]).collect(),
+            depth,
+            rails,
+            is_last,
+            is_picked: self.is_picked[first],
+            is_repeated,
+            elided: tree.elided(first, &self.graph).map(|id| (tree.edge, id)),
+            paint: tree.paint,
+        }
+    }
+
+    fn push(&mut self, mut siblings: Vec<u32>, depth: usize, rails: u32) {
+        siblings.retain(|place| self.is_wanted[*place as usize]);
+        let groups = self.fold(siblings);
+        let last = groups.len().saturating_sub(1);
+        // The last line that is pushed is the first to be drawn.
+        for (nth, same) in groups.into_iter().enumerate().rev() {
+            self.pending.push(Pending { same, depth, rails, is_last: nth == last });
+        }
+    }
+
+    /// Puts siblings together that look the same, if they are many.
+    fn fold(&self, siblings: Vec<u32>) -> Vec<Vec<u32>> {
+        let alone = |siblings: Vec<u32>| siblings.into_iter().map(|place| vec![place]);
+        if siblings.len() <= self.tree.fold_above {
+            return alone(siblings).collect();
+        }
+        let mut group_of: HashMap<u64, usize> = HashMap::new();
+        let mut groups: Vec<Vec<u32>> = Vec::new();
+        for place in siblings {
+            // What was drawn elsewhere is one line here, whatever is below it.
+            let is_drawn = self.is_drawn[place as usize];
+            let shape = self.shapes[place as usize];
+            let group = match group_of.get(&shape).filter(|_| !is_drawn) {
+                Some(group) => *group,
+                None => {
+                    groups.push(Vec::new());
+                    if !is_drawn {
+                        group_of.insert(shape, groups.len() - 1);
+                    }
+                    groups.len() - 1
                 }
             };
-            let resource = &self.resources[place];
-            write_resource(f, resource)?;
-            if self.shape.has_absent_trigger[place] {
-                if let Some(trigger) = resource.trigger {
-                    write!(f, "  (triggered by {trigger}, elided)")?;
-                }
-            }
-            if std::mem::replace(&mut self.is_drawn[place], true) {
-                f.write_str("  ↺ see above\n")?;
-                continue;
-            }
-            f.write_str("\n")?;
-            let below = std::mem::take(&mut self.shape.children[place]);
-            let goes_on = line.depth > 0 && line.depth <= INDENT_MAX && !line.is_last;
-            let rails = line.rails | u32::from(goes_on) << line.depth.saturating_sub(1).min(31);
-            self.push(below, line.depth + 1, rails);
+            groups[group].push(place);
         }
-        Ok(())
-    }
-
-    fn push(&mut self, siblings: Vec<usize>, depth: usize, rails: u32) {
-        let whats = self.fold(siblings);
-        let last = whats.len().saturating_sub(1);
-        // The last line that is pushed is the first to be written.
-        for (nth, what) in whats.into_iter().enumerate().rev() {
-            self.pending.push(Line { what, depth, rails, is_last: nth == last });
-        }
-    }
-
-    /// Puts leaves together that look the same, if they are many.
-    fn fold(&mut self, siblings: Vec<usize>) -> Vec<What> {
-        if siblings.len() <= FOLD_ABOVE {
-            return siblings.into_iter().map(What::One).collect();
-        }
-        let mut same: HashMap<_, usize> = HashMap::new();
-        let mut whats = Vec::new();
-        for place in siblings {
-            let r = &self.resources[place];
-            let says_more = self.shape.has_absent_trigger[place] || r.link.is_some();
-            if !self.shape.children[place].is_empty() || self.is_drawn[place] || says_more {
-                whats.push(What::One(place));
-                continue;
-            }
-            let looks = (r.kind, &r.label, r.location, r.is_gone(), r.state, &r.context);
-            let group = *same.entry(looks).or_insert_with(|| {
-                whats.push(What::Folded(Vec::new()));
-                whats.len() - 1
-            });
-            if let What::Folded(folded) = &mut whats[group] {
-                folded.push(place);
+        let mut folded = Vec::with_capacity(groups.len());
+        for same in groups {
+            if same.len() > self.tree.fold_above {
+                folded.push(same);
+            } else {
+                folded.extend(alone(same));
             }
         }
-        let mut unfolded = Vec::with_capacity(whats.len());
-        for what in whats {
-            match what {
-                What::Folded(few) if few.len() <= FOLD_ABOVE => {
-                    unfolded.extend(few.into_iter().map(What::One));
-                }
-                What::Folded(many) => {
-                    many.iter().for_each(|place| self.is_drawn[*place] = true);
-                    unfolded.push(What::Folded(many));
-                }
-                one => unfolded.push(one),
-            }
-        }
-        unfolded
+        folded
     }
 }
 
-fn write_indent(f: &mut fmt::Formatter<'_>, line: &Line) -> fmt::Result {
-    for level in 1..line.depth.min(INDENT_MAX) {
-        f.write_str(if line.rails & 1 << (level - 1) == 0 { "   " } else { "│  " })?;
+impl<'a> Iterator for TreeLines<'a> {
+    type Item = TreeLine<'a>;
+
+    fn next(&mut self) -> Option<TreeLine<'a>> {
+        self.pending.pop().map(|line| self.draw(line))
     }
-    match line.depth {
-        0 => Ok(()),
-        1..=INDENT_MAX => f.write_str(if line.is_last { "└─ " } else { "├─ " }),
-        depth => write!(f, "⋯ {} ", Thousands(depth)),
+}
+
+impl fmt::Debug for TreeLines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TreeLines").finish_non_exhaustive()
     }
 }
 
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut drawing = Drawing {
-            resources: &self.resources,
-            shape: Shape::of(&self.resources),
-            is_drawn: vec![false; self.resources.len()],
-            pending: Vec::new(),
-        };
-        drawing.draw_all(f)
+        self.lines().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 

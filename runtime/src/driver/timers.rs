@@ -19,6 +19,8 @@ use crate::driver::clock::Clock;
 use crate::driver::sleeper::{AlarmClock, NEVER_NS, Sleeper};
 use crate::driver::sys::{Alarm, IS_ALARM_PRECISE};
 use crate::driver::wheel::{Key, More, Wheel};
+use crate::hooks::life::Life;
+use crate::hooks::waits::{Until, Wait};
 use crate::primitive::{AtomicBool, AtomicU64, Mutex, Ordering};
 use crate::task::waker::{self, drop_foreign, wake_foreign};
 
@@ -86,6 +88,7 @@ impl Timers {
         worker: Option<usize>,
         deadline: Instant,
         waker: Waker,
+        life: Option<&Life>,
     ) -> Option<(TimerKey, bool)> {
         let index = worker.unwrap_or(self.wheels.len() - 1);
         let slot = &self.wheels[index];
@@ -101,6 +104,9 @@ impl Timers {
             return None;
         }
         let (key, due_ns) = wheel.insert(deadline_ns, waker);
+        if let Some(life) = life {
+            wheel.belongs_to(key, life.id());
+        }
         let is_sooner = due_ns < slot.next.load(Ordering::Relaxed);
         if is_sooner {
             slot.next.store(due_ns, Ordering::Relaxed);
@@ -225,6 +231,24 @@ impl Timers {
     /// Says whether timers that are gone were taken out by the end of the runtime.
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Relaxed)
+    }
+
+    /// Shows to `f` which tasks wait for which timers, and how long these have left.
+    pub(crate) fn each_wait(&self, f: &mut dyn FnMut(Wait)) {
+        let now_ns = self.clock.now_ns();
+        let mut found = Vec::with_capacity(BATCH_MAX_TIMERS);
+        for slot in &self.wheels {
+            let mut from = Some(0);
+            while let Some(place) = from {
+                let wheel = slot.wheel.lock();
+                from = wheel.look(place, BATCH_MAX_TIMERS, |on, deadline_ns, waker| {
+                    let left = Duration::from_nanos(deadline_ns.saturating_sub(now_ns));
+                    found.push(Wait { waiter: waker::id_of(waker), on, until: Until::Due(left) });
+                });
+                drop(wheel);
+                found.drain(..).for_each(&mut *f);
+            }
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -49,6 +49,8 @@ use std::mem;
 use std::num::NonZeroU32;
 use std::task::Waker;
 
+use crate::hooks::AsyncId;
+
 /// Wheel time: ticks of 2^14 ns (16.4 µs) since the wheel's start.
 ///
 /// Shorter than what a kernel timer is late by anyway (50 µs of slack on Linux), and a power of
@@ -109,6 +111,8 @@ struct Entry {
     waker: Option<Waker>,
     /// The first tick at which this may fire.
     tick: u64,
+    /// Which resource it is, for whoever looks.
+    id: Option<AsyncId>,
     /// The next entry of the circular list, or of the free list.
     next: u32,
     /// The entry before this one in the circular list.
@@ -168,6 +172,7 @@ impl Wheel {
         let entry = Entry {
             waker: Some(waker),
             tick: deadline_ns.div_ceil(TICK_NS),
+            id: None,
             next: NONE,
             prev: NONE,
             generation,
@@ -186,6 +191,30 @@ impl Wheel {
         self.len += 1;
         let begin_tick = self.place(index);
         (Key { index, generation }, begin_tick.saturating_mul(TICK_NS))
+    }
+
+    /// Says which resource a pending entry is.
+    pub(crate) fn belongs_to(&mut self, key: Key, id: AsyncId) {
+        if self.is_pending(key) {
+            self.entries[key.index as usize].id = Some(id);
+        }
+    }
+
+    /// Shows pending entries to `f`, with their deadlines in nanoseconds: those among at most `max`
+    /// places from `from` on. Returns where to go on, `None` behind the last place.
+    pub(crate) fn look(
+        &self,
+        from: usize,
+        max: usize,
+        mut f: impl FnMut(AsyncId, u64, &Waker),
+    ) -> Option<usize> {
+        let rest = self.entries.get(from..)?;
+        for entry in rest.iter().take(max) {
+            if let (Some(id), Some(waker)) = (entry.id, &entry.waker) {
+                f(id, entry.tick.saturating_mul(TICK_NS), waker);
+            }
+        }
+        (rest.len() > max).then_some(from + max)
     }
 
     /// Tells whether the entry wakes the task of `waker`; `None` if it has fired or was cancelled.

@@ -46,6 +46,7 @@ use crate::hooks::{Coarse, ledger::Sighting};
 use crate::primitive::{AtomicPtr, Ordering};
 use crate::resident::memory::{self, Class};
 use crate::resident::{self, Body, Resident, Sort};
+use crate::task::coop;
 use crate::task::error::JoinError;
 use crate::task::state::{DropJoin, Finish, Rest, Snapshot, Start, State, Wake, WakeByValue};
 use crate::task::waker::{Borrowed, ThinWaker};
@@ -208,6 +209,14 @@ impl Newborn {
         self.body().life.id()
     }
 
+    /// Notes it if the code that runs here is the task's own.
+    #[cold]
+    pub(crate) fn note_wake_by_itself(&self) {
+        if coop::current_task() == Some(self.id()) {
+            self.body().life.woke_itself();
+        }
+    }
+
     /// Emits `init`, and lets the task be seen: the last thing before a queue gets it.
     #[inline]
     pub(crate) fn born(self) -> Runnable {
@@ -241,6 +250,26 @@ pub(crate) fn each_task(mut f: impl FnMut(&Sighting<'_>, TaskRef)) {
             // By I1 it is a task, whose reference is handed on.
             let task = TaskRef(guest.into_raw().cast());
             f(&task.body().life.sighting(None, Coarse::now()), task.clone());
+        }
+    });
+}
+
+/// Calls `f` with every task of the process that waits for the end of another, and with that one.
+pub(crate) fn each_join(mut f: impl FnMut(AsyncId, AsyncId)) {
+    resident::each(|guest| {
+        if guest.body().sort == Sort::Timer {
+            return;
+        }
+        // By I1 it is a task, whose reference is handed on.
+        let task = TaskRef(guest.into_raw().cast());
+        let place = &task.more().join_waker;
+        let joiner = || task.state().load().has_waker().then(|| place.load(Ordering::Relaxed));
+        // The pointer is only compared: what it points to may be gone. If it is still there after
+        // somebody was found at that place, it kept that one in memory.
+        let Some(seen) = joiner() else { return };
+        let found = resident::id_at(seen.addr());
+        if let (Some(waiter), true) = (found, joiner() == Some(seen)) {
+            f(waiter, task.id());
         }
     });
 }
@@ -303,6 +332,12 @@ impl Runnable {
         Some(unsafe { read(self.0) })
     }
 
+    /// Notes that the task was woken by the code that runs here.
+    #[cold]
+    pub(crate) fn note_wake(&self) {
+        self.body().life.woken();
+    }
+
     /// Makes a reference to the task.
     pub(crate) fn to_ref(&self) -> TaskRef {
         self.header().resident.state.add_ref();
@@ -322,6 +357,10 @@ impl Runnable {
 }
 
 impl TaskRef {
+    pub(crate) fn id(&self) -> AsyncId {
+        self.body().life.id()
+    }
+
     #[inline]
     pub(crate) fn state(&self) -> &State {
         &self.header().resident.state

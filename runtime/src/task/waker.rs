@@ -15,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
+use crate::hooks::{AsyncId, wakes};
 use crate::scheduler;
 use crate::task::cell::{self, TaskRef};
 
@@ -53,6 +54,13 @@ impl Deref for Borrowed<'_> {
 pub(crate) fn task_of(waker: &Waker) -> Option<NonNull<()>> {
     let is_ours = std::ptr::eq(waker.vtable(), &raw const TABLE);
     if is_ours { NonNull::new(waker.data().cast_mut()) } else { None }
+}
+
+/// Returns the id of the task that a waker wakes; `None` if it is not a waker of ours.
+pub(crate) fn id_of(waker: &Waker) -> Option<AsyncId> {
+    let task = task_of(waker)?;
+    // SAFETY: I1: the waker has our table, and is borrowed for as long.
+    Some(unsafe { borrow(task.as_ptr()) }.id())
 }
 
 /// Borrows the task behind the data of one of our wakers.
@@ -205,6 +213,9 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 unsafe fn wake(data: *const ()) {
     // SAFETY: by I1: the caller gives up a waker with our table.
     let task = unsafe { borrow(data) };
+    if wakes::are_watched() {
+        task.note_wake_by_itself();
+    }
     if let Some(task) = ManuallyDrop::into_inner(task).wake() {
         scheduler::schedule(task);
     }
@@ -213,6 +224,9 @@ unsafe fn wake(data: *const ()) {
 unsafe fn wake_by_ref(data: *const ()) {
     // SAFETY: by I1: the caller has a waker with our table.
     let task = unsafe { borrow(data) };
+    if wakes::are_watched() {
+        task.note_wake_by_itself();
+    }
     if let Some(task) = task.wake_by_ref() {
         scheduler::schedule(task);
     }

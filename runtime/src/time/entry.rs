@@ -5,6 +5,7 @@ use std::task::Context;
 use crate::driver::timers::{TimerKey, TimerState};
 use crate::enter;
 use crate::hooks::RuntimeId;
+use crate::hooks::life::Life;
 use crate::time::Instant;
 
 /// At most one timer in one of the wheels of a runtime, which it knows by its number, so that a timer
@@ -37,7 +38,8 @@ impl Entry {
         Instant::from_std(now.unwrap_or_else(std::time::Instant::now))
     }
 
-    /// Says whether the deadline has come; else sees to it that the task is woken then.
+    /// Says whether the deadline has come; else sees to it that the task is woken then. `life` is the
+    /// resource that waits for it.
     ///
     /// A timer is registered at the first call that has to wait, with the worker that makes it.
     ///
@@ -47,6 +49,7 @@ impl Entry {
         &mut self,
         deadline: Instant,
         known: Deadline,
+        life: Option<&Life>,
         cx: &mut Context<'_>,
     ) -> bool {
         let Entry { runtime, timer } = self;
@@ -65,7 +68,7 @@ impl Entry {
             if known == Deadline::Unknown && timers.clock.now() >= deadline {
                 return true;
             }
-            let Some((key, must_wake)) = timers.register(worker, deadline, cx.waker().clone())
+            let Some((key, must_wake)) = timers.register(worker, deadline, cx.waker().clone(), life)
             else {
                 return true;
             };
