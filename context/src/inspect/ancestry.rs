@@ -39,17 +39,12 @@ pub fn lineage(id: AsyncId) -> LineageText {
     LineageText::follow(id, |id| finder.find(id))
 }
 
-/// As [`lineage`], without saying what they wait for: that takes a look at everything.
-pub(crate) fn lineage_only(id: AsyncId) -> LineageText {
-    let mut finder = Finder::without_waits();
-    LineageText::follow(id, |id| finder.find(id))
-}
-
 impl Snapshot {
     /// Follows the triggers of a resource to its root, or as far as they are in the snapshot.
     #[must_use]
     pub fn lineage(&self, id: AsyncId) -> LineageText {
-        let find = |among: &[ResourceInfo], id| place_of(among, id).map(|place| among[place].clone());
+        let find =
+            |among: &[ResourceInfo], id| place_of(among, id).map(|place| among[place].clone());
         LineageText::follow(id, |id| {
             find(self.resources(), id).or_else(|| find(self.ancestors(), id))
         })

@@ -60,7 +60,8 @@ impl FromStr for Edge {
     type Err = UnknownEdge;
 
     fn from_str(text: &str) -> Result<Edge, UnknownEdge> {
-        let is_it = |edge: &Edge| edge.name() == text || edge.name().split('-').next() == Some(text);
+        let is_it =
+            |edge: &Edge| edge.name() == text || edge.name().split('-').next() == Some(text);
         Edge::ALL.into_iter().find(is_it).ok_or_else(|| UnknownEdge(text.to_owned()))
     }
 }
@@ -124,7 +125,7 @@ impl Graph {
             if is_seen[place] {
                 continue;
             }
-            let root = self.in_circle_above(place);
+            let root = self.top_of(place);
             roots.push(as_place(root));
             pending.push(root);
             while let Some(here) = pending.pop() {
@@ -137,8 +138,8 @@ impl Graph {
         (self.roots, self.order) = (roots, order);
     }
 
-    /// Follows what is above a place until it comes to a root, or is in a circle.
-    fn in_circle_above(&self, place: usize) -> usize {
+    /// Follows what is above a place until it comes to a root, or to the first of a circle.
+    fn top_of(&self, place: usize) -> usize {
         // One step against two: they meet in the circle, if there is one.
         let step = |place: usize| match self.above[place] {
             NONE => place,
@@ -149,7 +150,13 @@ impl Graph {
             slow = step(slow);
             fast = step(step(fast));
         }
-        slow
+        let mut first = slow;
+        fast = step(slow);
+        while fast != slow {
+            first = first.min(fast);
+            fast = step(fast);
+        }
+        first
     }
 
     /// Returns the places with nothing above them, and of each circle one.

@@ -10,9 +10,11 @@ use std::time::Duration;
 use forebear_hooks::waits::Until;
 use forebear_hooks::{AsyncId, LiveState};
 
+use crate::inspect::ancestry::LineageText;
 use crate::inspect::leaks::Leaks;
 use crate::inspect::resource::ResourceInfo;
 use crate::inspect::snapshot::Snapshot;
+use crate::inspect::tree::Tree;
 
 /// The version of the documents.
 pub const JSON_VERSION: u32 = 1;
@@ -36,14 +38,72 @@ impl Snapshot {
 
 impl fmt::Display for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{{\"forebear\":{JSON_VERSION},\"resources\":[")?;
         let all = self.0.resources().iter().chain(self.0.ancestors());
-        for (nth, resource) in all.enumerate() {
-            f.write_str(if nth == 0 { "\n" } else { ",\n" })?;
-            write_resource(f, resource)?;
-        }
-        f.write_str("\n]}\n")
+        write_all(f, "resources", &all.collect::<Vec<_>>())
     }
+}
+
+/// A tree as JSON: print it.
+#[derive(Clone, Copy, Debug)]
+pub struct TreeJson<'a>(&'a Tree);
+
+impl Tree {
+    /// Shows what is drawn as JSON: the resources that were picked, and what is above them.
+    #[must_use]
+    pub fn json(&self) -> TreeJson<'_> {
+        TreeJson(self)
+    }
+}
+
+impl fmt::Display for TreeJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_all(f, "resources", &self.0.drawn())
+    }
+}
+
+/// A lineage as JSON: print it.
+#[derive(Clone, Copy, Debug)]
+pub struct LineageJson<'a>(&'a LineageText);
+
+impl LineageText {
+    /// Shows it as JSON: the resource first.
+    #[must_use]
+    pub fn json(&self) -> LineageJson<'_> {
+        LineageJson(self)
+    }
+}
+
+impl fmt::Display for LineageJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_all(f, "lineage", &self.0.resources().iter().collect::<Vec<_>>())
+    }
+}
+
+/// One resource as JSON, on one line: print it.
+#[derive(Clone, Copy, Debug)]
+pub struct ResourceJson<'a>(&'a ResourceInfo);
+
+impl ResourceInfo {
+    /// Shows it as JSON.
+    #[must_use]
+    pub fn json(&self) -> ResourceJson<'_> {
+        ResourceJson(self)
+    }
+}
+
+impl fmt::Display for ResourceJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_resource(f, self.0)
+    }
+}
+
+fn write_all(f: &mut impl Write, key: &str, all: &[&ResourceInfo]) -> fmt::Result {
+    write!(f, "{{\"forebear\":{JSON_VERSION},\"{key}\":[")?;
+    for (nth, resource) in all.iter().enumerate() {
+        f.write_str(if nth == 0 { "\n" } else { ",\n" })?;
+        write_resource(f, resource)?;
+    }
+    f.write_str("\n]}\n")
 }
 
 /// Leaks as JSON: print it.
@@ -137,7 +197,9 @@ pub(super) fn write_resource(f: &mut impl Write, r: &ResourceInfo) -> fmt::Resul
             ("delay_ns", counts.delay),
             ("longest_delay_ns", counts.longest_delay),
         ];
-        times.into_iter().try_for_each(|(key, time)| write!(f, ",\"{key}\":{}", time.as_nanos()))?;
+        times
+            .into_iter()
+            .try_for_each(|(key, time)| write!(f, ",\"{key}\":{}", time.as_nanos()))?;
         if let Some(woken_by) = counts.woken_by {
             write!(f, ",\"woken_by\":{}", woken_by.get())?;
         }
@@ -167,6 +229,15 @@ fn until(until: &Until) -> &'static str {
         Until::Writable => "writable",
         Until::Ready => "ready",
     }
+}
+
+/// Returns a text between quotes, as JSON has it.
+#[must_use]
+pub fn json_text(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    // Writing to a text does not fail.
+    let _ = write_text(&mut quoted, text);
+    quoted
 }
 
 /// Writes a text between quotes.

@@ -28,6 +28,10 @@ impl Label {
         Label(Inner::Constant(text))
     }
 
+    pub(super) fn is_constant(&self) -> bool {
+        matches!(self.0, Inner::Constant(_))
+    }
+
     /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {

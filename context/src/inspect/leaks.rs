@@ -9,7 +9,7 @@
 //! What is not certain is late rather than wrong: what a service does by design, such as shipping an
 //! order an hour after the request, is not reported.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -110,13 +110,25 @@ impl Leaks {
 
     /// Keeps what was a leak in an earlier snapshot, too: what comes and goes is none.
     #[must_use]
-    pub fn confirmed_by(mut self, earlier: &Leaks) -> Leaks {
+    pub fn confirmed_by(self, earlier: &Leaks) -> Leaks {
+        let known: HashSet<(LeakKind, AsyncId)> = earlier
+            .leaks
+            .iter()
+            .flat_map(|leak| leak.ids.iter().map(|id| (leak.kind, *id)))
+            .collect();
+        self.keep(|kind, id| known.contains(&(kind, id)))
+    }
+
+    /// Keeps what is among these resources.
+    #[must_use]
+    pub fn among(self, ids: &[AsyncId]) -> Leaks {
+        let wanted: HashSet<AsyncId> = ids.iter().copied().collect();
+        self.keep(|_, id| wanted.contains(&id))
+    }
+
+    fn keep(mut self, is_kept: impl Fn(LeakKind, AsyncId) -> bool) -> Leaks {
         for leak in &mut self.leaks {
-            let was_there = |id: &AsyncId| {
-                let same = earlier.leaks.iter().filter(|other| other.kind == leak.kind);
-                same.into_iter().any(|other| other.ids.contains(id))
-            };
-            leak.ids.retain(was_there);
+            leak.ids.retain(|id| is_kept(leak.kind, *id));
         }
         self.leaks.retain(|leak| !leak.ids.is_empty());
         for leak in &mut self.leaks {
@@ -233,5 +245,121 @@ fn keeps_context(r: &ResourceInfo) -> bool {
         // Their tasks are what keeps these; a flow inside another has its own.
         Kind::TIMER | Kind::BLOCKING | Kind::FLOW | Kind::BLOCK_ON => false,
         _ => !r.is_gone() && ended >= KEPT_MIN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KEPT_BY_TASK_MIN, KEPT_MIN, LeakKind, Leaks, TIMER_MIN_AGE, TIMERS_MIN};
+    use crate::inspect::label::Site;
+    use crate::inspect::resource::{FlowRef, ResourceInfo, WaitsFor};
+    use crate::inspect::snapshot::Snapshot;
+    use forebear_hooks::waits::Until;
+    use forebear_hooks::{AsyncId, Kind, LiveState};
+    use std::time::Duration;
+
+    fn id(raw: u64) -> AsyncId {
+        AsyncId::from_u64(raw).unwrap()
+    }
+
+    fn info(raw: u64, kind: Kind) -> ResourceInfo {
+        let mut info = ResourceInfo::new(id(raw), kind, "x", Site::new("a.rs", 1, 1));
+        info.age = Some(TIMER_MIN_AGE);
+        info
+    }
+
+    fn task(raw: u64, wakers: u32) -> ResourceInfo {
+        let mut task = info(raw, Kind::TASK);
+        (task.state, task.wakers) = (Some(LiveState::Idle), Some(wakers));
+        task
+    }
+
+    fn timer(raw: u64, creator: u64) -> ResourceInfo {
+        ResourceInfo { creator: AsyncId::from_u64(creator), ..info(raw, Kind::TIMER) }
+    }
+
+    fn keeper(raw: u64, kind: Kind, ended: Duration) -> ResourceInfo {
+        let flow = Some(FlowRef { id: id(99), ended: Some(ended) });
+        ResourceInfo { flow, ..info(raw, kind) }
+    }
+
+    /// Says which of these are leaks.
+    #[track_caller]
+    fn check(resources: Vec<ResourceInfo>, want: &[(LeakKind, &[u64])]) {
+        let leaks = Leaks::of(Snapshot::of(resources));
+        let found: Vec<(LeakKind, Vec<u64>)> = leaks
+            .all()
+            .iter()
+            .map(|leak| (leak.kind, leak.ids.iter().map(|id| id.get()).collect()))
+            .collect();
+        let want: Vec<_> = want.iter().map(|(kind, ids)| (*kind, ids.to_vec())).collect();
+        assert_eq!(found, want, "{leaks}");
+    }
+
+    #[test]
+    fn a_task_without_a_waker_that_waits_never_wakes() {
+        check(vec![task(1, 0), task(2, 1)], &[(LeakKind::NeverWakes, &[1])]);
+        let mut queued = task(1, 0);
+        queued.state = Some(LiveState::Queued);
+        check(vec![queued], &[]);
+        check(vec![ResourceInfo { wakers: None, ..task(1, 0) }], &[]);
+    }
+
+    #[test]
+    fn a_timer_is_forgotten_if_its_maker_is_gone_or_has_left_many() {
+        check(vec![task(1, 1), timer(2, 1), timer(3, 77)], &[(LeakKind::ForgottenTimer, &[3])]);
+        let waited_for = ResourceInfo { due: Some(Duration::ZERO), ..timer(2, 77) };
+        let young = ResourceInfo { age: Some(Duration::ZERO), ..timer(3, 77) };
+        check(vec![waited_for, young], &[]);
+        let many = |count: usize| {
+            let timers = (2..2 + count as u64).map(|raw| timer(raw, 1));
+            Leaks::of(Snapshot::of(timers.chain([task(1, 1)]).collect())).all().len()
+        };
+        assert_eq!((many(TIMERS_MIN - 1), many(TIMERS_MIN)), (0, 1));
+    }
+
+    #[test]
+    fn a_context_is_kept_by_what_is_no_part_of_its_flow() {
+        check(
+            vec![
+                keeper(1, Kind::TCP_STREAM, KEPT_MIN),
+                keeper(2, Kind::TCP_STREAM, Duration::ZERO),
+            ],
+            &[(LeakKind::KeptContext, &[1])],
+        );
+        // What goes on after the request, such as shipping an order, is none.
+        let mut late = keeper(1, Kind::TASK, KEPT_BY_TASK_MIN * 9);
+        let mut driver = keeper(2, Kind::TASK, KEPT_BY_TASK_MIN);
+        late.waits = [WaitsFor { on: id(7), until: Until::Due(Duration::ZERO) }].into();
+        driver.waits = [WaitsFor { on: id(8), until: Until::Readable }].into();
+        check(vec![late, driver], &[(LeakKind::KeptContext, &[2])]);
+        let timer = ResourceInfo { due: Some(Duration::ZERO), ..keeper(3, Kind::TIMER, KEPT_MIN) };
+        check(vec![timer], &[]);
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_no_leak() {
+        let before = Leaks::of(Snapshot::of(vec![task(1, 0), task(2, 0)]));
+        let after = Leaks::of(Snapshot::of(vec![task(2, 0), task(3, 0)]));
+        let confirmed = after.clone().confirmed_by(&before);
+        assert_eq!(confirmed.all()[0].ids, [id(2)]);
+        assert_eq!(confirmed.all()[0].example.id, id(2));
+        assert!(after.among(&[id(9)]).is_empty());
+    }
+
+    #[test]
+    fn leaks_are_printed_by_place_with_a_lineage() {
+        let mut stuck = task(2, 0);
+        (stuck.trigger, stuck.creator) = (Some(id(1)), Some(id(1)));
+        let leaks = Leaks::of(Snapshot::of(vec![task(1, 1), stuck]));
+        let text = leaks.to_string();
+        let want = "1 leak\n\nnever-wakes  x 1 task x a.rs:1  oldest 10.0s\n    never wakes: there is \
+            no waker of it, it can only be aborted\n    ○ #2 task x a.rs:1  10.0s  LEAK: nobody can \
+            wake it\n      triggered by ○ #1 task x a.rs:1  10.0s\n";
+        assert_eq!(text, want, "{text}");
+        let json = leaks.json().to_string();
+        assert!(json.contains("\"leak\":\"never-wakes\",\"ids\":[2]"), "{json}");
+        assert!(json.contains("\"lineage\":[2,1]"), "{json}");
+        assert_eq!(Leaks::of(Snapshot::default()).to_string(), "no leaks found\n");
     }
 }

@@ -7,6 +7,7 @@ use forebear_hooks::waits::Until;
 use forebear_hooks::{AsyncId, Kind, LiveState, RuntimeId};
 
 use crate::inspect::counts::Counts;
+use crate::inspect::json::name_of;
 use crate::inspect::label::{Label, Site};
 
 /// A resource, as it was when somebody looked.
@@ -49,7 +50,7 @@ pub struct ResourceInfo {
     pub context: Arc<[(Label, String)]>,
 }
 
-/// What a resource waits for.
+/// What a resource waits for: see [`Waits`](super::text::Waits) for how it prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitsFor {
     /// The other resource.
@@ -95,6 +96,17 @@ impl ResourceInfo {
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.age.is_none()
+    }
+
+    /// Returns what it was doing, in a word: `running`, `queued`, `idle` or `gone`. Of what is no
+    /// task, nothing.
+    #[must_use]
+    pub fn state_name(&self) -> &'static str {
+        match self.state {
+            _ if self.is_gone() => "gone",
+            Some(state) => name_of(state),
+            None => "",
+        }
     }
 
     /// Says whether it is a task that waits and that nobody can wake: there is no waker of it. It can

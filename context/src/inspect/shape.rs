@@ -27,9 +27,8 @@ fn mix_text(mut shape: u64, text: &str) -> u64 {
 
 /// Returns the looks of a resource alone.
 pub(super) fn of_one(r: &ResourceInfo) -> u64 {
-    let flags = u64::from(r.is_gone())
-        | u64::from(r.never_wakes()) << 1
-        | u64::from(r.link.is_some()) << 2;
+    let flags =
+        u64::from(r.is_gone()) | u64::from(r.never_wakes()) << 1 | u64::from(r.link.is_some()) << 2;
     let shape = mix_text(mix(flags, GOLDEN), r.kind.name());
     let shape = mix_text(mix_text(shape, &r.label), r.location.file());
     mix(shape, u64::from(r.location.line()) << 32 | u64::from(r.location.column()))

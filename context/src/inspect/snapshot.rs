@@ -233,7 +233,7 @@ fn gone() -> Vec<ResourceInfo> {
 }
 
 /// Counts what is alive in runtimes that are wanted.
-pub(crate) fn count(wanted: impl Fn(Option<RuntimeId>) -> bool) -> usize {
+pub(crate) fn count_alive(wanted: impl Fn(Option<RuntimeId>) -> bool) -> usize {
     let mut residents = 0;
     take_census(|resident| residents += usize::from(wanted(resident.runtime())));
     residents + tracker::map().count_others(|entry| wanted(entry.runtime))
@@ -266,9 +266,9 @@ impl View {
         if !is_same && !entry.frame.is_empty() {
             self.last = (entry.frame.clone(), self.declared.shown(&entry.frame).into());
         }
-        let context =
-            if entry.frame.is_empty() { Arc::default() } else { self.last.1.clone() };
-        let waits = if *state == Some(LiveState::Idle) { self.waits.of(id) } else { Box::default() };
+        let context = if entry.frame.is_empty() { Arc::default() } else { self.last.1.clone() };
+        let waits =
+            if *state == Some(LiveState::Idle) { self.waits.of(id) } else { Box::default() };
         let info = ResourceInfo {
             trigger: entry.trigger,
             creator: entry.creator(),
@@ -302,12 +302,7 @@ fn info_of_gone(ancestor: &Ancestor) -> ResourceInfo {
         trigger: ancestor.trigger,
         creator: ancestor.trigger,
         age: None,
-        ..ResourceInfo::new(
-            ancestor.id,
-            ancestor.kind,
-            ancestor.label(),
-            ancestor.location.into(),
-        )
+        ..ResourceInfo::new(ancestor.id, ancestor.kind, ancestor.label(), ancestor.location.into())
     }
 }
 
@@ -349,21 +344,18 @@ impl Waits {
 /// Looks resources up one by one: among the living, else among the ancestors that are remembered.
 pub(super) struct Finder {
     view: View,
-    /// Copied when the first one is not in the map: timers are not, nor are tasks that have not
-    /// waited yet.
-    residents: Option<HashMap<AsyncId, ResourceInfo, SpreadIds>>,
-    /// Copied when the first one is not among the living: it has left them by then.
+    /// Copied when the first one is not in the map.
     gone: Option<HashMap<AsyncId, Ancestor, SpreadIds>>,
 }
 
 impl Finder {
     pub(super) fn new() -> Finder {
-        Finder { view: View::new(Waits::now()), residents: None, gone: None }
+        Finder { view: View::new(Waits::now()), gone: None }
     }
 
     /// As [`new`](Finder::new), without looking for what they wait for.
     pub(super) fn without_waits() -> Finder {
-        Finder { view: View::new(Waits::default()), residents: None, gone: None }
+        Finder { view: View::new(Waits::default()), gone: None }
     }
 
     pub(super) fn find(&mut self, id: AsyncId) -> Option<ResourceInfo> {
@@ -374,15 +366,28 @@ impl Finder {
         if let Some(ancestor) = gone.get(&id) {
             return Some(info_of_gone(ancestor));
         }
-        if self.residents.is_none() {
-            let (mut all, mut from) = (HashMap::default(), Some(0));
-            while let Some(place) = from {
-                let (seen, rest) = residents(place);
-                all.extend(self.view.infos(seen).into_iter().map(|info| (info.id, info)));
-                from = rest;
-            }
-            self.residents = Some(all);
-        }
-        self.residents.as_ref().and_then(|residents| residents.get(&id).cloned())
+        // Timers are not in the map, nor are tasks that have not waited yet.
+        let seen = resident(id)?;
+        Some(self.view.info(id, seen))
     }
+
+    pub(super) fn info_of(&mut self, id: AsyncId, seen: Seen) -> ResourceInfo {
+        self.view.info(id, seen)
+    }
+}
+
+/// Copies a task or a timer, from where its executor keeps it.
+fn resident(id: AsyncId) -> Option<Seen> {
+    let (mut seen, mut from) = (None, Some(0));
+    while let Some(place) = from {
+        from = continue_census(place, |resident| {
+            if resident.id() == id && tracker::keeps(resident.runtime()) {
+                seen = Seen::resident(resident);
+            }
+        });
+        if seen.is_some() {
+            break;
+        }
+    }
+    seen
 }

@@ -122,7 +122,8 @@ fn write_waits(f: &mut fmt::Formatter<'_>, r: &ResourceInfo, paint: Paint) -> fm
 const WAITS_SHOWN_MAX: usize = 3;
 
 /// What something waits for: `#33 due in 18s`.
-pub(super) struct Waits<'a>(pub(super) &'a WaitsFor);
+#[derive(Clone, Copy, Debug)]
+pub struct Waits<'a>(pub &'a WaitsFor);
 
 impl fmt::Display for Waits<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -178,7 +179,8 @@ impl fmt::Display for Glyph<'_> {
 }
 
 /// A kind in words: `tcp listener`.
-pub(super) struct Words(pub(super) Kind);
+#[derive(Clone, Copy, Debug)]
+pub struct Words(pub Kind);
 
 impl fmt::Display for Words {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -189,7 +191,8 @@ impl fmt::Display for Words {
 
 /// A text from outside, which must not be able to write lines, move the cursor, or turn the
 /// direction of what follows.
-pub(super) struct Clean<'a>(pub(super) &'a str);
+#[derive(Clone, Copy, Debug)]
+pub struct Clean<'a>(pub &'a str);
 
 impl fmt::Display for Clean<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -207,7 +210,8 @@ fn write_clean(f: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
 }
 
 /// A place in the program: `src/http.rs:61`.
-pub(super) struct Place<'a>(pub(super) &'a Site);
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a>(pub &'a Site);
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -216,7 +220,8 @@ impl fmt::Display for Place<'_> {
 }
 
 /// A time, as short as it is still of use: `2h01m`.
-pub(super) struct Age(pub(super) Duration);
+#[derive(Clone, Copy, Debug)]
+pub struct Age(pub Duration);
 
 impl fmt::Display for Age {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -233,7 +238,8 @@ impl fmt::Display for Age {
 }
 
 /// A count with commas.
-pub(super) struct Thousands(pub(super) u64);
+#[derive(Clone, Copy, Debug)]
+pub struct Thousands(pub u64);
 
 impl fmt::Display for Thousands {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -106,6 +106,13 @@ impl Tree {
         &self.resources
     }
 
+    /// Returns what is drawn, folded or not, by id.
+    pub(super) fn drawn(&self) -> Vec<&ResourceInfo> {
+        let (_, is_drawn) = self.choose(&Graph::new(&self.resources, self.edge));
+        let drawn = self.resources.iter().zip(is_drawn).filter(|(_, is_drawn)| *is_drawn);
+        drawn.map(|(resource, _)| resource).collect()
+    }
+
     /// Returns its lines, from the top.
     #[must_use]
     pub fn lines(&self) -> TreeLines<'_> {
@@ -130,8 +137,7 @@ impl Tree {
         if self.query.is_empty() {
             for (place, r) in self.resources.iter().enumerate() {
                 let stands_alone = graph.above(place).is_none() && graph.below(place).is_empty();
-                is_picked[place] =
-                    !r.is_gone() && (self.edge != Edge::WaitingOn || !stands_alone);
+                is_picked[place] = !r.is_gone() && (self.edge != Edge::WaitingOn || !stands_alone);
             }
         }
         let mut is_drawn = is_picked.clone();
@@ -297,7 +303,7 @@ impl<'a> TreeLines<'a> {
 
     fn push(&mut self, mut siblings: Vec<u32>, depth: usize, rails: u32) {
         siblings.retain(|place| self.is_wanted[*place as usize]);
-        let groups = self.fold(siblings);
+        let groups = self.folded(siblings);
         let last = groups.len().saturating_sub(1);
         // The last line that is pushed is the first to be drawn.
         for (nth, same) in groups.into_iter().enumerate().rev() {
@@ -306,7 +312,7 @@ impl<'a> TreeLines<'a> {
     }
 
     /// Puts siblings together that look the same, if they are many.
-    fn fold(&self, siblings: Vec<u32>) -> Vec<Vec<u32>> {
+    fn folded(&self, siblings: Vec<u32>) -> Vec<Vec<u32>> {
         let alone = |siblings: Vec<u32>| siblings.into_iter().map(|place| vec![place]);
         if siblings.len() <= self.tree.fold_above {
             return alone(siblings).collect();
@@ -364,9 +370,13 @@ impl fmt::Display for Tree {
 #[cfg(test)]
 mod tests {
     use super::{INDENT_MAX, Tree};
-    use crate::inspect::snapshot::ResourceInfo;
+    use crate::inspect::graph::Edge;
+    use crate::inspect::label::{Label, Site};
+    use crate::inspect::query::Query;
+    use crate::inspect::resource::{ResourceInfo, WaitsFor};
+    use crate::inspect::snapshot::Snapshot;
+    use forebear_hooks::waits::Until;
     use forebear_hooks::{AsyncId, Kind, LiveState};
-    use std::panic::Location;
     use std::time::Duration;
 
     fn id(raw: u64) -> AsyncId {
@@ -376,104 +386,106 @@ mod tests {
     /// All of them stand on one line, so that they can look the same.
     fn info(raw: u64, trigger: u64) -> ResourceInfo {
         ResourceInfo {
-            id: id(raw),
-            kind: Kind::TASK,
-            label: "conn".to_owned(),
-            location: Location::caller(),
             trigger: AsyncId::from_u64(trigger),
             creator: AsyncId::from_u64(trigger),
-            link: None,
-            runtime: None,
             age: Some(Duration::from_secs(raw)),
             state: Some(LiveState::Idle),
-            context: Vec::new(),
+            ..ResourceInfo::new(id(raw), Kind::TASK, "conn", Site::new("a.rs", 1, 1))
         }
     }
 
-    /// Draws without looking anything up, and with the line numbers of this file left out.
+    fn tree(resources: Vec<ResourceInfo>) -> Tree {
+        Tree::new(Snapshot::of(resources))
+    }
+
+    fn query(text: &str) -> Query {
+        text.parse().unwrap()
+    }
+
+    /// Draws with the places in the program left out.
     #[track_caller]
-    fn check(resources: Vec<ResourceInfo>, want: &str) {
-        let text = Tree { resources }.to_string();
-        let mut short = String::new();
-        for line in text.lines() {
-            let (head, tail) = line.split_once(" context/src/inspect/tree.rs:").unwrap();
-            short += head;
-            short += tail.trim_start_matches(|c: char| c.is_ascii_digit());
-            short.push('\n');
-        }
-        let want: String = want.lines().map(|line| line.trim_start_matches("        ")).fold(
-            String::new(),
-            |all, line| {
-                if all.is_empty() && line.is_empty() { all } else { all + line + "\n" }
-            },
-        );
-        assert_eq!(short.trim_end(), want.trim_end(), "\n{text}");
+    fn check(tree: &Tree, want: &str) {
+        let text = tree.to_string();
+        let short = text.replace(" a.rs:1", "");
+        let want: Vec<&str> =
+            want.lines().map(|line| line.trim_start_matches("        ")).collect();
+        assert_eq!(short.trim_end(), want.join("\n").trim(), "\n{text}");
     }
 
     #[test]
     fn a_tree_has_a_line_for_each_resource_under_its_trigger() {
         let main = ResourceInfo {
             kind: Kind::BLOCK_ON,
-            label: "main".to_owned(),
+            label: "main".into(),
             state: Some(LiveState::Running),
             ..info(1, 0)
         };
-        let accept = ResourceInfo { label: "accept".to_owned(), ..info(7, 1) };
+        let accept = ResourceInfo { label: "accept".into(), ..info(7, 1) };
+        let value = |key, text: &str| (Label::constant(key), text.to_owned());
         let conn = ResourceInfo {
-            context: vec![("requestId", "9f3c".to_owned()), ("user", "a\nb".to_owned())],
+            context: [value("requestId", "9f3c"), value("user", "a\nb"), value("q", "a b")].into(),
             state: Some(LiveState::Queued),
             ..info(20, 7)
         };
         let timer = ResourceInfo {
             kind: Kind::TIMER,
-            label: "timeout".to_owned(),
+            label: "timeout".into(),
             state: None,
             creator: Some(id(7)),
+            due: Some(Duration::from_secs(3)),
             ..info(21, 20)
         };
-        let gone = ResourceInfo { age: None, label: "setup".to_owned(), ..info(30, 1) };
-        let below = ResourceInfo { label: "poller".to_owned(), ..info(31, 30) };
-        let root = ResourceInfo { link: Some(id(20)), label: "audit".to_owned(), ..info(40, 0) };
-        let lost = ResourceInfo { label: "stray".to_owned(), ..info(50, 49) };
+        let gone = ResourceInfo { age: None, label: "setup".into(), ..info(30, 1) };
+        let waits = [WaitsFor { on: id(21), until: Until::Due(Duration::from_secs(3)) }];
+        let below = ResourceInfo { label: "poller".into(), waits: waits.into(), ..info(31, 30) };
+        let root = ResourceInfo { link: Some(id(20)), label: "audit".into(), ..info(40, 0) };
+        let lost = ResourceInfo { label: "stray".into(), wakers: Some(0), ..info(50, 49) };
         check(
-            vec![main, accept, conn, timer, gone, below, root, lost],
+            &tree(vec![main, accept, conn, timer, gone, below, root, lost]),
             "
         ▶ #1 block on main  1.0s
         ├─ ○ #7 task accept  7.0s
-        │  └─ ◆ #20 task conn  20.0s  requestId=9f3c  user=a\\nb
-        │     └─ · #21 timer timeout  21.0s  (created by #7)
+        │  └─ ◆ #20 task conn  20.0s  requestId=9f3c  user=a\\nb  q=\"a b\"
+        │     └─ · #21 timer timeout  21.0s  due in 3.0s  (created by #7)
         └─ † #30 task setup  gone
-           └─ ○ #31 task poller  31.0s
+           └─ ○ #31 task poller  31.0s  waits: #21 due in 3.0s
         ○ #40 task audit  40.0s  ~~ link #20
-        ○ #50 task stray  50.0s  (triggered by #49, elided)",
+        ○ #50 task stray  50.0s  LEAK: nobody can wake it  (triggered by #49, elided)",
         );
     }
 
     #[test]
-    fn more_than_eight_leaves_that_look_the_same_are_one_line() {
+    fn more_than_eight_that_look_the_same_are_one_line_with_what_is_below_them() {
         let with_eight = (2..10).map(|raw| info(raw, 1));
-        let tree = Tree { resources: std::iter::once(info(1, 0)).chain(with_eight).collect() };
-        assert_eq!(tree.to_string().lines().count(), 9);
+        let few = tree(std::iter::once(info(1, 0)).chain(with_eight).collect());
+        assert_eq!(few.to_string().lines().count(), 9);
 
         let mut many: Vec<ResourceInfo> = (2..2002).map(|raw| info(raw, 1)).collect();
-        many[3].label = "other".to_owned();
+        many[3].label = "other".into();
         many.push(info(3000, 100));
+        many.push(ResourceInfo { state: Some(LiveState::Running), ..info(2500, 1) });
         many.insert(0, info(1, 0));
+        many.extend((4000..4020).map(|raw| info(raw, 2)));
+        many.extend((5000..5020).map(|raw| info(raw, raw - 1000)));
         check(
-            many,
+            &tree(many.clone()),
             "
         ○ #1 task conn  1.0s
-        ├─ ○ x 1,998 task conn  (newest #2001, oldest 33m21s)
+        ├─ ○ #2 task conn  2.0s
+        │  └─ ○ x 20 task conn  (newest #4019, oldest 1h06m)
+        │     └─ ○ x 20 task conn  (newest #5019, oldest 1h23m)
+        ├─ ▶ x 1,998 task conn  (1 running, 1,997 idle, newest #2500, oldest 41m40s)
         ├─ ○ #5 task other  5.0s
         └─ ○ #100 task conn  1m40s
            └─ ○ #3000 task conn  50m00s",
         );
+        assert_eq!(tree(many).fold_above(usize::MAX).to_string().lines().count(), 2043);
     }
 
     #[test]
     fn a_cycle_of_triggers_is_drawn_and_comes_to_an_end() {
         check(
-            vec![info(1, 1), info(2, 4), info(3, 2), info(4, 3)],
+            &tree(vec![info(1, 1), info(2, 4), info(3, 2), info(4, 3)]),
             "
         ○ #1 task conn  1.0s
         └─ ○ #1 task conn  1.0s  ↺ see above
@@ -485,12 +497,54 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_for_each_other_is_drawn_along_the_third_edge() {
+        let waits = |on: u64| [WaitsFor { on: id(on), until: Until::Ended }].into();
+        let one = ResourceInfo { waits: waits(2), ..info(1, 0) };
+        let two = ResourceInfo { waits: waits(1), ..info(2, 1) };
+        let three = ResourceInfo { waits: waits(1), ..info(3, 1) };
+        let alone = info(4, 1);
+        check(
+            &tree(vec![one, two, three, alone]).edge(Edge::WaitingOn),
+            "
+        ○ #3 task conn  3.0s  waits: #1 to end
+        └─ ○ #1 task conn  1.0s  waits: #2 to end
+           └─ ○ #2 task conn  2.0s  waits: #1 to end
+              └─ ○ #1 task conn  1.0s  waits: #2 to end  ↺ see above",
+        );
+    }
+
+    #[test]
+    fn a_query_draws_what_it_picks_and_what_is_above() {
+        let ship = ResourceInfo { label: "ship".into(), ..info(3, 2) };
+        let all = tree(vec![info(1, 0), info(2, 1), ship, info(4, 3), info(5, 1)]);
+        check(
+            &all.filter(query("label:ship")),
+            "
+        ○ #1 task conn  1.0s
+        └─ ○ #2 task conn  2.0s
+           └─ ○ #3 task ship  3.0s",
+        );
+        assert!(tree(vec![info(1, 0)]).filter(query("state:running")).to_string().is_empty());
+    }
+
+    #[test]
     fn a_lineage_of_a_hundred_thousand_is_drawn_with_bounded_indentation() {
-        let resources = (1..=100_000).map(|raw| info(raw, raw - 1)).collect();
-        let text = Tree { resources }.to_string();
+        let text = tree((1..=100_000).map(|raw| info(raw, raw - 1)).collect()).to_string();
         assert_eq!(text.lines().count(), 100_000);
         let deepest = text.lines().last().unwrap();
         assert!(deepest.contains("⋯ 99,999 ○ #100000 task"), "{deepest}");
         assert!(deepest.chars().count() < INDENT_MAX * 3 + 100);
+    }
+
+    #[test]
+    fn flame_graphs_and_pictures_have_the_same_folds() {
+        let mut all: Vec<ResourceInfo> = (2..22).map(|raw| info(raw, 1)).collect();
+        all.insert(0, ResourceInfo { label: "a;b".into(), ..info(1, 0) });
+        let tree = tree(all);
+        assert_eq!(tree.folded_stacks().to_string(), "task a b 1\ntask a b;task conn 20\n");
+        let dot = tree.dot().to_string();
+        assert!(dot.contains("n1 [label=\"x 20 task conn\\na.rs:1\"]"), "{dot}");
+        assert!(dot.contains("  n0 -> n1;\n"), "{dot}");
+        assert!(dot.starts_with("digraph forebear {\n") && dot.ends_with("}\n"), "{dot}");
     }
 }

@@ -60,10 +60,7 @@ mod boxed {
 
     pub(crate) fn give_back() {}
 
-    pub(crate) fn each_block(
-        _from: usize,
-        _f: impl FnMut(NonNull<u8>, &State),
-    ) -> Option<usize> {
+    pub(crate) fn each_block(_from: usize, _f: impl FnMut(NonNull<u8>, &State)) -> Option<usize> {
         None
     }
 

@@ -92,12 +92,11 @@ impl Drop for Claim {
 
 /// Returns every runtime that is alive.
 pub(crate) fn all_runtimes() -> Vec<Arc<Shared>> {
-    let runtime = |slot: &RwLock<Slot>| {
-        match &slot.read().unwrap_or_else(PoisonError::into_inner).target {
+    let runtime =
+        |slot: &RwLock<Slot>| match &slot.read().unwrap_or_else(PoisonError::into_inner).target {
             Target::Runtime(runtime) => runtime.upgrade(),
             Target::Local(_) => None,
-        }
-    };
+        };
     SLOTS.iter().filter_map(runtime).collect()
 }
 

@@ -68,7 +68,8 @@ impl Entry {
             if known == Deadline::Unknown && timers.clock.now() >= deadline {
                 return true;
             }
-            let Some((key, must_wake)) = timers.register(worker, deadline, cx.waker().clone(), life)
+            let Some((key, must_wake)) =
+                timers.register(worker, deadline, cx.waker().clone(), life)
             else {
                 return true;
             };

@@ -244,7 +244,8 @@ impl Parser<'_> {
             "unknown" => WaitName::Unknown,
             text if text.starts_with('#') => WaitName::On(self.id(value)?),
             text => {
-                let what = format!("it waits for a task, timer, socket, #id or unknown, not `{text}`");
+                let what =
+                    format!("it waits for a task, timer, socket, #id or unknown, not `{text}`");
                 return Err(self.error(value.place.clone(), what));
             }
         })
@@ -271,7 +272,8 @@ impl Parser<'_> {
 
     fn amount(&mut self, key: &'static str) -> Parsed<Test> {
         let begin = self.at;
-        let operator = ["<=", ">=", "<", ">", "="].into_iter().find(|op| self.rest().starts_with(op));
+        let operator =
+            ["<=", ">=", "<", ">", "="].into_iter().find(|op| self.rest().starts_with(op));
         let Some(operator) = operator else {
             let what = format!("`{key}` is compared: `{key}>10s`, not `{key}:…`");
             return Err(self.error(begin..begin + 1, what));
@@ -304,7 +306,7 @@ impl Parser<'_> {
 }
 
 fn empty() -> RangeInclusive<u128> {
-    1..=0
+    RangeInclusive::new(1, 0)
 }
 
 /// Reads `10s`, `1.5h` or `250ms` as nanoseconds.
@@ -368,7 +370,11 @@ mod tests {
         check("kidn:timer", "kidn", "unknown key `kidn`: did you mean `kind`?");
         let colon = "unknown key `http`: text with a colon stands between quotes";
         check("age>1s http://x", "http", colon);
-        check("state:idle,sleeping", "sleeping", "a task is running, queued, idle or gone, not `sleeping`");
+        check(
+            "state:idle,sleeping",
+            "sleeping",
+            "a task is running, queued, idle or gone, not `sleeping`",
+        );
         check("age>10", "10", "a time is a number and a unit: ns, us, ms, s, m, h or d");
         check("age>s", "s", "a time begins with a number, such as 1.5s");
         check("age:10s", ":", "`age` is compared: `age>10s`, not `age:…`");
@@ -382,7 +388,11 @@ mod tests {
         check("label:\"a\"b", "b", "a space belongs behind the closing quote");
         check("leak:maybe", "maybe", "this is true or false");
         check("field:=3", "", "the name of the field is missing");
-        check("waits:godot", "godot", "it waits for a task, timer, socket, #id or unknown, not `godot`");
+        check(
+            "waits:godot",
+            "godot",
+            "it waits for a task, timer, socket, #id or unknown, not `godot`",
+        );
         check("polls>many", "many", "this is not a number");
     }
 
@@ -424,6 +434,6 @@ mod tests {
         assert_eq!(distance("kind", "kind"), 0);
         assert_eq!(distance("kind", "kidn"), 2);
         assert_eq!(distance("state", "stat"), 1);
-        assert_eq!(distance("age", "label"), 4);
+        assert_eq!(distance("age", "label"), 3);
     }
 }

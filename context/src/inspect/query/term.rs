@@ -129,7 +129,8 @@ fn is_of_kind(r: &ResourceInfo, name: &str) -> bool {
         word(a) == word(b)
     };
     let kind = r.kind.name().as_bytes();
-    let begins = kind.len() >= name.len() && kind.iter().zip(name.bytes()).all(|(a, b)| same(*a, b));
+    let begins =
+        kind.len() >= name.len() && kind.iter().zip(name.bytes()).all(|(a, b)| same(*a, b));
     begins && kind.get(name.len()).is_none_or(|next| *next == b'_')
 }
 

@@ -1,0 +1,9 @@
+//! Drives the command against real services in other processes: the example `planted`.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support; // starts both
+mod shows; // what is shown of a service
+mod wedged; // of one that is stuck
+mod leaks; // of one that leaks
+mod hostile; // clients and services that behave badly
