@@ -69,7 +69,7 @@ fn wedge(runtime: &Runtime) {
     });
     // The worker is inside: from here on nothing runs any more.
     let _ = is_entered.recv();
-    runtime.spawn(sleep(Duration::from_millis(1)));
+    runtime.spawn(async { sleep(Duration::from_millis(1)).await });
 }
 
 async fn ship(entered: mpsc::Sender<()>) {

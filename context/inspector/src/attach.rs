@@ -53,7 +53,8 @@ impl Service {
     fn greet(stream: UnixStream) -> Result<Service, Failure> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        write_greeting(&mut &stream)?;
+        // A service that has no place for us may have closed its side: what it said first is read next.
+        let _ = write_greeting(&mut &stream);
         let mut from = BufReader::new(stream);
         let theirs = read_greeting(&mut from)
             .map_err(|error| Failure::not_there(format!("this is no forebear service: {error}")))?;

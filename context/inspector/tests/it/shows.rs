@@ -25,7 +25,7 @@ fn what_is_alive_is_listed_drawn_and_written_for_programs() {
     service.run(&["tree", "--dot"]).has(0, &["digraph forebear {", " -> "]);
     service.run(&["tree", "--folded"]).has(0, &["block on", ";task client"]);
     service.run(&["tree", "--edge", "waiting-on"]).has(0, &["waits: #"]);
-    service.run(&["dump"]).has(0, &["planted (process ", "task client", "polls"]);
+    service.run(&["dump"]).has(0, &["planted (process ", "task client"]);
     service.run(&["lineage", "--filter", "kind:interval"]).has(0, &["triggered by"]);
 }
 

@@ -92,7 +92,8 @@ impl Said {
     pub(crate) fn has(&self, code: i32, texts: &[&str]) -> &Said {
         assert_eq!(self.code, code, "{self:#?}");
         for text in texts {
-            assert!(self.out.contains(text) || self.err.contains(text), "{text:?} in {self:#?}");
+            let is_there = self.out.contains(text) || self.err.contains(text);
+            assert!(is_there, "{text:?} in\n{}\n{}", self.out, self.err);
         }
         self
     }
