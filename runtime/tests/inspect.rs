@@ -49,7 +49,7 @@ async fn look_until_idle(task: AsyncId) -> ResourceInfo {
 #[test]
 fn what_a_task_waits_for_is_known_by_its_wakers() {
     run(async {
-        let timed = spawn("timed", sleep(Duration::from_secs(100)));
+        let timed = spawn("timed", async { sleep(Duration::from_secs(100)).await });
         let timed_id = timed.id();
         let joins = spawn("joins", timed);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

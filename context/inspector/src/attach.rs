@@ -124,16 +124,16 @@ fn places_of(pid: u32) -> Vec<PathBuf> {
 /// Returns every folder that has sockets in it, of whatever user.
 pub(crate) fn folders_of_all() -> Vec<PathBuf> {
     let mut folders = vec![socket::folder()];
-    let below = |folder: &str| {
+    let below = |folder: &Path| {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).collect::<Vec<PathBuf>>()
     };
-    folders.extend(below("/run/user").into_iter().map(|folder| folder.join("forebear")));
+    folders.extend(below(Path::new("/run/user")).into_iter().map(|folder| folder.join("forebear")));
     let is_ours = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.starts_with("forebear-"))
+        name.is_some_and(|name| name.starts_with(socket::SHARED_PREFIX))
     };
-    folders.extend(below("/tmp").into_iter().filter(is_ours));
+    folders.extend(below(&std::env::temp_dir()).into_iter().filter(is_ours));
     let mut seen = Vec::new();
     folders.retain(|folder| {
         let is_new = !seen.contains(folder);

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `$FOREBEAR_INSPECT_DIR/PID.sock` | if that is set |
 //! | `$XDG_RUNTIME_DIR/forebear/PID.sock` | where there is such a folder |
-//! | `/tmp/forebear-UID/PID.sock` | else |
+//! | `forebear-UID/PID.sock` below the folder for temporary files | else |
 //!
 //! Only the user may enter the folder, and only the user may connect. What can be seen there are
 //! names, places and times, and the context values that were declared to be shown.
@@ -28,6 +28,9 @@ use std::thread;
 /// The variable that names another folder.
 pub const FOLDER_VARIABLE: &str = "FOREBEAR_INSPECT_DIR";
 
+/// Where users share a folder, the name of each one's begins with this.
+pub const SHARED_PREFIX: &str = "forebear-";
+
 /// What a thread needs that writes a snapshot, with room for closures that show values.
 const STACK_BYTES: usize = 512 * 1024;
 
@@ -40,7 +43,10 @@ pub fn folder() -> PathBuf {
     }
     match named("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_dir()) {
         Some(folder) => folder.join("forebear"),
-        None => PathBuf::from(format!("/tmp/forebear-{}", rustix::process::getuid().as_raw())),
+        None => {
+            let uid = rustix::process::getuid().as_raw();
+            std::env::temp_dir().join(format!("{SHARED_PREFIX}{uid}"))
+        }
     }
 }
 
