@@ -78,10 +78,7 @@ impl Writer<'_, '_, '_> {
         // Times are microseconds, with nanoseconds behind the point.
         let (us, ns) = (moment.at_ns / 1000, moment.at_ns % 1000);
         let (pid, tid) = (self.trace.pid, tid(moment.thread));
-        write!(
-            self.f,
-            ",\n{{\"ph\":\"{phase}\",\"pid\":{pid},\"tid\":{tid},\"ts\":{us}.{ns:03}"
-        )
+        write!(self.f, ",\n{{\"ph\":\"{phase}\",\"pid\":{pid},\"tid\":{tid},\"ts\":{us}.{ns:03}")
     }
 
     fn name(&mut self, moment: &Moment) -> fmt::Result {

@@ -112,9 +112,7 @@ impl Delays {
         // What was before is not measured.
         let seen = Seen { made, wake: r.woken().map(|woken| woken.at), self_wakes };
         r.set_slot(Kept { measured, seen: Mutex::new(seen) });
-        r.slot::<Kept>().unwrap_or_else(|| {
-            unreachable!("a slot that was set is there")
-        })
+        r.slot::<Kept>().unwrap_or_else(|| unreachable!("a slot that was set is there"))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::driver::clock::Clock;
 use crate::driver::sleeper::{AlarmClock, NEVER_NS, Sleeper};
 use crate::driver::sys::{Alarm, IS_ALARM_PRECISE};
 use crate::driver::wheel::{Key, More, Wheel};
-use crate::hooks::life::Life;
+use crate::hooks::AsyncId;
 use crate::hooks::waits::{Until, Wait};
 use crate::primitive::{AtomicBool, AtomicU64, Mutex, Ordering};
 use crate::task::waker::{self, drop_foreign, wake_foreign};
@@ -54,6 +54,24 @@ pub(crate) struct TimerKey {
     key: Key,
 }
 
+/// What came of [`Timers::register`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Registered {
+    /// The timer is due.
+    Due,
+    Yes,
+    /// As before, but the driver has to be woken, on platforms whose alarm does not do it.
+    MustWake,
+}
+
+/// Who waits for a timer, and which resource that is.
+#[derive(Debug)]
+pub(crate) struct Sleeping {
+    pub(crate) waker: Waker,
+    pub(crate) id: Option<AsyncId>,
+}
+
 /// What became of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -77,9 +95,8 @@ impl Timers {
         })
     }
 
-    /// Registers a timer with the wheel of `worker`, or with the common one; `None` if it is due.
-    ///
-    /// Says also whether the driver has to be woken, on platforms whose alarm does not do it.
+    /// Registers a timer with the wheel of `worker`, or with the common one, if it is not due, and
+    /// writes its name to `place`: which is long, and would be late if it were passed on.
     ///
     /// # Panics
     /// If the runtime has ended, since nothing would ever fire the timer.
@@ -87,9 +104,9 @@ impl Timers {
         &self,
         worker: Option<usize>,
         deadline: Instant,
-        waker: Waker,
-        life: Option<&Life>,
-    ) -> Option<(TimerKey, bool)> {
+        sleeper: Sleeping,
+        place: &mut Option<TimerKey>,
+    ) -> Registered {
         let index = worker.unwrap_or(self.wheels.len() - 1);
         let slot = &self.wheels[index];
         let deadline_ns = self.clock.to_ns(deadline);
@@ -100,21 +117,20 @@ impl Timers {
         );
         if deadline_ns <= wheel.now_ns() {
             drop(wheel);
-            drop_foreign(Some(waker));
-            return None;
+            drop_foreign(Some(sleeper.waker));
+            return Registered::Due;
         }
-        let (key, due_ns) = wheel.insert(deadline_ns, waker);
-        if let Some(life) = life {
-            wheel.belongs_to(key, life.id());
-        }
+        let (key, due_ns) = wheel.insert(deadline_ns, sleeper.waker);
+        wheel.belongs_to(key, sleeper.id);
         let is_sooner = due_ns < slot.next.load(Ordering::Relaxed);
         if is_sooner {
             slot.next.store(due_ns, Ordering::Relaxed);
         }
         drop(wheel);
         #[allow(clippy::cast_possible_truncation, reason = "workers are few")]
-        let key = TimerKey { deadline_ns, wheel: index as u32, key };
-        Some((key, is_sooner && self.reset_alarm()))
+        let wheel = index as u32;
+        *place = Some(TimerKey { deadline_ns, wheel, key });
+        if is_sooner && self.reset_alarm() { Registered::MustWake } else { Registered::Yes }
     }
 
     /// Sets the alarm for the first deadline there is, if a sleeper would miss it.

@@ -193,10 +193,10 @@ impl Wheel {
         (Key { index, generation }, begin_tick.saturating_mul(TICK_NS))
     }
 
-    /// Says which resource a pending entry is.
-    pub(crate) fn belongs_to(&mut self, key: Key, id: AsyncId) {
-        if self.is_pending(key) {
-            self.entries[key.index as usize].id = Some(id);
+    /// Says which resource an entry is that was inserted just now.
+    pub(crate) fn belongs_to(&mut self, key: Key, id: Option<AsyncId>) {
+        if let Some(entry) = self.entries.get_mut(key.index as usize) {
+            entry.id = id;
         }
     }
 

@@ -192,7 +192,7 @@ fn allocate_here<F: Future>(
 ) -> (Newborn, JoinRef<F::Output>) {
     let (block, slot) = memory::allocate(vtable.class);
     // SAFETY: the block was just allocated for a cell, which by I1 begins with a resident.
-    unsafe { resident::write(block, Body::new(birth, born, slot, sort)) };
+    unsafe { resident::make((block, slot), birth, born, sort) };
     // SAFETY: the block was allocated for a cell (I1), and is large enough.
     let place_of_more = unsafe { block.byte_add(offset_of!(Header, more)) };
     let more = More { vtable, join_waker: AtomicPtr::new(ptr::null_mut()) };
@@ -371,12 +371,10 @@ impl TaskRef {
         self.body().life.id()
     }
 
-    /// Notes it if the code that runs here is the task's own.
+    /// Notes that the code of the task, which runs here, has woken it.
     #[cold]
     pub(crate) fn note_wake_by_itself(&self) {
-        if coop::current_task() == Some(self.id()) {
-            self.body().life.woke_itself();
-        }
+        self.body().life.woke_itself();
     }
 
     #[inline]

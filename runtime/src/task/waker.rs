@@ -18,6 +18,7 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 use crate::hooks::{AsyncId, wakes};
 use crate::scheduler;
 use crate::task::cell::{self, TaskRef};
+use crate::task::coop;
 
 static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
 
@@ -213,22 +214,29 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 unsafe fn wake(data: *const ()) {
     // SAFETY: by I1: the caller gives up a waker with our table.
     let task = unsafe { borrow(data) };
-    if wakes::are_watched() {
-        task.note_wake_by_itself();
-    }
-    if let Some(task) = ManuallyDrop::into_inner(task).wake() {
-        scheduler::schedule(task);
+    match ManuallyDrop::into_inner(task).wake() {
+        Some(task) => scheduler::schedule(task),
+        None if wakes::are_watched() => note_wake_by_itself(data),
+        None => {}
     }
 }
 
 unsafe fn wake_by_ref(data: *const ()) {
     // SAFETY: by I1: the caller has a waker with our table.
     let task = unsafe { borrow(data) };
-    if wakes::are_watched() {
-        task.note_wake_by_itself();
+    match task.wake_by_ref() {
+        Some(task) => scheduler::schedule(task),
+        None if wakes::are_watched() => note_wake_by_itself(data),
+        None => {}
     }
-    if let Some(task) = task.wake_by_ref() {
-        scheduler::schedule(task);
+}
+
+/// Notes it if the code that runs here is that of the task which was woken: it may be gone else.
+#[cold]
+fn note_wake_by_itself(data: *const ()) {
+    if coop::is_polling(data.addr()) {
+        // SAFETY: I1: this thread polls the task, which is alive as long as that lasts.
+        unsafe { borrow(data) }.note_wake_by_itself();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::task::Context;
 
-use crate::driver::timers::{TimerKey, TimerState};
+use crate::driver::timers::{Registered, Sleeping, TimerKey, TimerState};
 use crate::enter;
 use crate::hooks::RuntimeId;
 use crate::hooks::life::Life;
@@ -68,14 +68,11 @@ impl Entry {
             if known == Deadline::Unknown && timers.clock.now() >= deadline {
                 return true;
             }
-            let Some((key, must_wake)) =
-                timers.register(worker, deadline, cx.waker().clone(), life)
-            else {
-                return true;
-            };
-            *timer = Some(key);
-            if must_wake {
-                shared.driver.wake();
+            let sleeper = Sleeping { waker: cx.waker().clone(), id: life.map(Life::id) };
+            match timers.register(worker, deadline, sleeper, timer) {
+                Registered::Due => return true,
+                Registered::Yes => {}
+                Registered::MustWake => shared.driver.wake(),
             }
             false
         });
