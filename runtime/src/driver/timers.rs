@@ -65,13 +65,6 @@ pub(crate) enum Registered {
     MustWake,
 }
 
-/// Who waits for a timer, and which resource that is.
-#[derive(Debug)]
-pub(crate) struct Sleeping {
-    pub(crate) waker: Waker,
-    pub(crate) id: Option<AsyncId>,
-}
-
 /// What became of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -96,15 +89,18 @@ impl Timers {
     }
 
     /// Registers a timer with the wheel of `worker`, or with the common one, if it is not due, and
-    /// writes its name to `place`: which is long, and would be late if it were passed on.
+    /// writes its name to `place`: which is long, and would be late if it were passed on. `id` is the
+    /// resource that it is.
     ///
     /// # Panics
     /// If the runtime has ended, since nothing would ever fire the timer.
+    #[expect(clippy::too_many_arguments, reason = "together they would go through memory")]
     pub(crate) fn register(
         &self,
         worker: Option<usize>,
         deadline: Instant,
-        sleeper: Sleeping,
+        waker: Waker,
+        id: Option<AsyncId>,
         place: &mut Option<TimerKey>,
     ) -> Registered {
         let index = worker.unwrap_or(self.wheels.len() - 1);
@@ -117,11 +113,10 @@ impl Timers {
         );
         if deadline_ns <= wheel.now_ns() {
             drop(wheel);
-            drop_foreign(Some(sleeper.waker));
+            drop_foreign(Some(waker));
             return Registered::Due;
         }
-        let (key, due_ns) = wheel.insert(deadline_ns, sleeper.waker);
-        wheel.belongs_to(key, sleeper.id);
+        let (key, due_ns) = wheel.insert(deadline_ns, waker, id);
         let is_sooner = due_ns < slot.next.load(Ordering::Relaxed);
         if is_sooner {
             slot.next.store(due_ns, Ordering::Relaxed);

@@ -155,7 +155,8 @@ impl Wheel {
         }
     }
 
-    /// Adds an entry that fires at the first advance to `deadline_ns` or later.
+    /// Adds an entry that fires at the first advance to `deadline_ns` or later. `id` is the resource
+    /// that it is.
     ///
     /// The deadline, in nanoseconds since the wheel's start, is rounded up to a tick: nothing
     /// fires early. One that has passed already fires at the next advance. Entries of the same tick
@@ -166,13 +167,18 @@ impl Wheel {
     /// beginning of the slot that the entry lies in.
     ///
     /// [`next_deadline_ns`]: Wheel::next_deadline_ns
-    pub(crate) fn insert(&mut self, deadline_ns: u64, waker: Waker) -> (Key, u64) {
+    pub(crate) fn insert(
+        &mut self,
+        deadline_ns: u64,
+        waker: Waker,
+        id: Option<AsyncId>,
+    ) -> (Key, u64) {
         let generation = self.generation;
         self.generation = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         let entry = Entry {
             waker: Some(waker),
             tick: deadline_ns.div_ceil(TICK_NS),
-            id: None,
+            id,
             next: NONE,
             prev: NONE,
             generation,
@@ -191,13 +197,6 @@ impl Wheel {
         self.len += 1;
         let begin_tick = self.place(index);
         (Key { index, generation }, begin_tick.saturating_mul(TICK_NS))
-    }
-
-    /// Says which resource an entry is that was inserted just now.
-    pub(crate) fn belongs_to(&mut self, key: Key, id: Option<AsyncId>) {
-        if let Some(entry) = self.entries.get_mut(key.index as usize) {
-            entry.id = id;
-        }
     }
 
     /// Shows pending entries to `f`, with their deadlines in nanoseconds: those among at most `max`
@@ -549,7 +548,7 @@ mod tests {
 
         fn insert(&mut self, deadline_ns: u64) -> Key {
             let (name, waker) = self.waker();
-            let (key, due_ns) = self.wheel.insert(deadline_ns, waker);
+            let (key, due_ns) = self.wheel.insert(deadline_ns, waker, None);
             assert!(
                 due_ns <= deadline_ns.div_ceil(TICK_NS).saturating_mul(TICK_NS).max(self.now_ns)
             );
@@ -867,7 +866,7 @@ mod tests {
         ];
         for empty in empty {
             let keys: Vec<Key> =
-                (0..10_000).map(|i| wheel.insert(i << 20, Waker::noop().clone()).0).collect();
+                (0..10_000).map(|i| wheel.insert(i << 20, Waker::noop().clone(), None).0).collect();
             assert!(wheel.entries.capacity() >= 10_000);
             empty(&mut wheel, &keys);
             assert_eq!(wheel.len(), 0);
@@ -880,7 +879,7 @@ mod tests {
     fn few_timers_reuse_the_memory_they_have() {
         let mut wheel = Wheel::new();
         for _ in 0..1000 {
-            let keys = [0; KEPT_ENTRIES].map(|ns| wheel.insert(ns, Waker::noop().clone()).0);
+            let keys = [0; KEPT_ENTRIES].map(|ns| wheel.insert(ns, Waker::noop().clone(), None).0);
             assert!(keys.iter().all(|&key| wheel.cancel(key).is_some()));
             assert_eq!(wheel.entries.len(), KEPT_ENTRIES);
         }

@@ -2,10 +2,9 @@
 
 use std::task::Context;
 
-use crate::driver::timers::{Registered, Sleeping, TimerKey, TimerState};
+use crate::driver::timers::{Registered, TimerKey, TimerState};
 use crate::enter;
-use crate::hooks::RuntimeId;
-use crate::hooks::life::Life;
+use crate::hooks::{AsyncId, RuntimeId};
 use crate::time::Instant;
 
 /// At most one timer in one of the wheels of a runtime, which it knows by its number, so that a timer
@@ -38,8 +37,8 @@ impl Entry {
         Instant::from_std(now.unwrap_or_else(std::time::Instant::now))
     }
 
-    /// Says whether the deadline has come; else sees to it that the task is woken then. `life` is the
-    /// resource that waits for it.
+    /// Says whether the deadline has come; else sees to it that the task is woken then. `id` says
+    /// which resource waits for it.
     ///
     /// A timer is registered at the first call that has to wait, with the worker that makes it.
     ///
@@ -49,7 +48,7 @@ impl Entry {
         &mut self,
         deadline: Instant,
         known: Deadline,
-        life: Option<&Life>,
+        id: impl FnOnce() -> Option<AsyncId>,
         cx: &mut Context<'_>,
     ) -> bool {
         let Entry { runtime, timer } = self;
@@ -68,8 +67,7 @@ impl Entry {
             if known == Deadline::Unknown && timers.clock.now() >= deadline {
                 return true;
             }
-            let sleeper = Sleeping { waker: cx.waker().clone(), id: life.map(Life::id) };
-            match timers.register(worker, deadline, sleeper, timer) {
+            match timers.register(worker, deadline, cx.waker().clone(), id(), timer) {
                 Registered::Due => return true,
                 Registered::Yes => {}
                 Registered::MustWake => shared.driver.wake(),

@@ -156,17 +156,18 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let proceed = ready!(coop::poll_proceed(cx));
         let Sleep { lodged, deadline, entry, known, has_elapsed } = &mut *self;
-        let life = lodged.as_ref().map(Lodged::life);
-        if !*has_elapsed && !entry.poll_due(*deadline, *known, life, cx) {
+        if *has_elapsed {
+            proceed.made_progress();
+            return Poll::Ready(());
+        }
+        let id = || lodged.as_ref().map(|lodged| lodged.life().id());
+        if !entry.poll_due(*deadline, *known, id, cx) {
             return Poll::Pending;
         }
         proceed.made_progress();
-        if *has_elapsed {
-            return Poll::Ready(());
-        }
         *has_elapsed = true;
-        if let Some(life) = life {
-            life.run(|running| running.promise_resolve(Outcome::Ready));
+        if let Some(lodged) = lodged {
+            lodged.life().run(|running| running.promise_resolve(Outcome::Ready));
         }
         Poll::Ready(())
     }
