@@ -71,7 +71,7 @@ pub mod entry; // what `#[main]` and `#[test]` call
 #[cfg(feature = "context")]
 pub use facade::{
     AsyncLocal, Flow, FlowBuilder, Inherit, Lineage, LocalGuard, NotInContext, OwnedAsyncLocal,
-    Scope, Snapshot, fields, flow, flow_id, inspect, testing, tracker,
+    Scope, Snapshot, fields, flow, flow_id, inspect, observers, testing, tracker,
 };
 #[cfg(feature = "macros")]
 pub use forebear_macros::{main, test};

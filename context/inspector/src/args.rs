@@ -22,12 +22,14 @@ usage: forebear COMMAND [PID|SOCKET] [OPTIONS]
   top PID           what was busy, and what has grown, in the last --window
   leaks PID         tasks nobody can wake, forgotten timers, contexts that are kept
   dump PID          everything, nothing folded
+  trace PID         what happens during --window, for https://ui.perfetto.dev
 
   --filter QUERY    only these, e.g. 'kind:timer state:idle age>10s field:accountId=42'
   --edge EDGE       triggered-by (default), created-by, waiting-on
   --json            for programs; the documents have a version
   --dot, --folded   tree: for Graphviz; for flame graphs
-  --window TIME     top, leaks: how long to look, e.g. 5s
+  --window TIME     top, leaks, trace: how long to look, e.g. 5s
+  --output FILE     trace: where to write it, standard output without this
   --by COLUMN       top: busy (default), polls, wakes, delay, longest, count, age
   --rows N          top, ps: how many rows, 20 without this
   --unfold          tree: every resource on a line of its own
@@ -68,6 +70,7 @@ pub(crate) enum Command {
     Top,
     Leaks,
     Dump,
+    Trace,
 }
 
 /// Which service.
@@ -122,6 +125,7 @@ pub(crate) struct Options {
     pub(crate) rows: usize,
     pub(crate) fold_above: Option<usize>,
     pub(crate) colour: Colour,
+    pub(crate) output: Option<PathBuf>,
 }
 
 impl Options {
@@ -160,6 +164,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Parsed, Fail
         rows: ROWS,
         fold_above: None,
         colour: Colour::default(),
+        output: None,
     };
     while let Some(arg) = parser.next().map_err(Failure::usage)? {
         match arg {
@@ -177,6 +182,9 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Parsed, Fail
             Long("window") => options.window = Some(window(&text(&mut parser)?)?),
             Long("by") => options.by = by(&text(&mut parser)?)?,
             Long("color" | "colour") => options.colour = colour(&text(&mut parser)?)?,
+            Long("output") | Short('o') => {
+                options.output = Some(parser.value().map_err(Failure::usage)?.into());
+            }
             Value(word) => words.push(word.string().map_err(Failure::usage)?),
             arg => return Err(Failure::usage(arg.unexpected())),
         }
@@ -194,6 +202,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Parsed, Fail
         Some("top") => Command::Top,
         Some("leaks") => Command::Leaks,
         Some("dump") => Command::Dump,
+        Some("trace") => Command::Trace,
         Some(word) => return Err(Failure::usage(format!("there is no command `{word}`"))),
     };
     options.target = words.next().map(target);
@@ -315,7 +324,7 @@ mod tests {
     #[test]
     fn help_names_every_command() {
         let Ok(Parsed::Say(help)) = parsed(&["--help"]) else { panic!("there is help") };
-        for command in ["ps", "tree", "lineage", "top", "leaks", "dump"] {
+        for command in ["ps", "tree", "lineage", "top", "leaks", "dump", "trace"] {
             assert!(help.contains(&format!("\n  {command} ")), "{command}");
             assert!(matches!(parsed(&[command, "1"]), Ok(Parsed::Run(..))), "{command}");
         }

@@ -1,14 +1,14 @@
 //! Connects to a service, and asks it.
 
 use std::fs;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use forebear_context::inspect::wire::{
-    Decoder, Hello, Sort, WIRE_VERSION, number_to_bytes, read_frame, read_greeting, write_frame,
-    write_greeting,
+    Decoder, Hello, Sort, WIRE_VERSION, number_of, number_to_bytes, read_frame, read_greeting,
+    write_frame, write_greeting,
 };
 use forebear_context::inspect::{ResourceInfo, Snapshot, socket};
 
@@ -87,6 +87,26 @@ impl Service {
                     all.extend(self.decoder.resources(&payload).map_err(io::Error::from)?);
                 }
                 Sort::End => return Ok(Snapshot::of(all)),
+                Sort::Error => {
+                    return Err(io::Error::other(String::from_utf8_lossy(&payload)).into());
+                }
+                sort => return Err(unexpected(sort)),
+            }
+        }
+    }
+
+    /// Lets the service record what happens for so long, and writes it. Returns how many events were
+    /// dropped.
+    pub(crate) fn trace(&mut self, window: Duration, out: &mut impl Write) -> Result<u64, Failure> {
+        let ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+        self.from.get_ref().set_read_timeout(Some(window + PATIENCE))?;
+        write_frame(self.from.get_mut(), Sort::Record, &number_to_bytes(ms))?;
+        let (mut payload, mut dropped) = (Vec::new(), 0);
+        loop {
+            match read_frame(&mut self.from, &mut payload)? {
+                Sort::Trace => out.write_all(&payload)?,
+                Sort::Dropped => dropped = number_of(&payload).map_err(io::Error::from)?,
+                Sort::End => return Ok(dropped),
                 Sort::Error => {
                     return Err(io::Error::other(String::from_utf8_lossy(&payload)).into());
                 }

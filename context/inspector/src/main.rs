@@ -9,6 +9,7 @@ mod output; // where it is written
 mod ps; // which services there are, and what is in one
 mod tree; // trees, pictures, lineages
 mod leaks; // what has no use any more
+mod trace; // what happens
 mod top; // what is busy, and what grows
 
 use std::fmt;
@@ -92,6 +93,7 @@ fn run(command: Command, options: &args::Options) -> Result<Verdict, Failure> {
         Command::Lineage => tree::lineage(options),
         Command::Dump => tree::dump(options),
         Command::Leaks => leaks::run(options),
+        Command::Trace => trace::run(options),
         Command::Top => top::run(options),
     }
 }

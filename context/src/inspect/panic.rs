@@ -14,7 +14,7 @@ use crate::inspect::ancestry::LineageText;
 use crate::inspect::resource::ResourceInfo;
 use crate::inspect::snapshot::Finder;
 use crate::map::{Entry, Seen};
-use crate::observers::write_kept_recordings;
+use crate::observers::write_recordings;
 use crate::quiet::quietly;
 
 /// So much is printed: a page or two.
@@ -43,7 +43,7 @@ pub fn install_panic_hook() {
             if !IS_PRINTING.replace(true) {
                 // Closures that show values may panic; and this must not become an abort.
                 let text = quietly(report).flatten().unwrap_or_default();
-                let written = quietly(write_kept_recordings).unwrap_or_default();
+                let written = quietly(write_recordings).unwrap_or_default();
                 IS_PRINTING.set(false);
                 // Standard error may be closed, which is no reason to fail.
                 let _ = std::io::stderr().write_all(text.as_bytes());

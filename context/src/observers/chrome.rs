@@ -32,7 +32,7 @@ impl fmt::Display for ChromeTrace<'_> {
         let moments = self.recording.moments();
         let forgotten = self.recording.forgotten();
         write!(f, "{{\"displayTimeUnit\":\"ns\",\"otherData\":{{\"forgotten\":{forgotten}}},")?;
-        write!(f, "\"traceEvents\":[\n")?;
+        writeln!(f, "\"traceEvents\":[")?;
         let pid = self.pid;
         write!(f, "{{\"ph\":\"M\",\"pid\":{pid},\"tid\":0,\"name\":\"process_name\",")?;
         write!(f, "\"args\":{{\"name\":\"forebear\"}}}}")?;

@@ -45,5 +45,4 @@ pub use lives::{Lives, PlaceLives};
 pub use long_polls::{LongPoll, LongPolls};
 pub use metrics::KindMetrics;
 pub use names::Place;
-pub(crate) use recorder::write_kept_recordings;
-pub use recorder::{FlightRecorder, Moment, Recording, What};
+pub use recorder::{FlightRecorder, Moment, Recording, What, write_recordings};

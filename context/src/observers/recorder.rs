@@ -116,9 +116,9 @@ impl FlightRecorder {
         Recording { moments, forgotten, places, threads }
     }
 
-    /// Writes the recording to a file at each panic of the process, and when `SIGUSR1` comes if
-    /// [trees are printed](https://docs.rs/forebear) then: as a [`ChromeTrace`], in place of the last.
-    /// Panics are noticed if [`install_panic_hook`](crate::inspect::install_panic_hook) was called.
+    /// Writes the recording to a file, as a [`ChromeTrace`] in place of the last one, at each panic of
+    /// the process if [`install_panic_hook`](crate::inspect::install_panic_hook) was called, and
+    /// whenever [`write_recordings`] is.
     pub fn keep_at(self: &Arc<Self>, path: impl Into<PathBuf>) {
         let mut kept = lock(&KEPT);
         kept.retain(|(recorder, _)| recorder.strong_count() > 0);
@@ -151,8 +151,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Recorders whose recordings are written when something happens, and where.
 static KEPT: Mutex<Vec<(Weak<FlightRecorder>, PathBuf)>> = Mutex::new(Vec::new());
 
-/// Writes every recording that is to be kept. Returns where they are.
-pub(crate) fn write_kept_recordings() -> Vec<PathBuf> {
+/// Writes every recording that is to be [kept](FlightRecorder::keep_at). Returns where they are.
+#[must_use]
+pub fn write_recordings() -> Vec<PathBuf> {
     let kept = lock(&KEPT).clone();
     let mut written = Vec::new();
     for (recorder, path) in kept {

@@ -23,7 +23,7 @@ mod without_context;
 #[cfg(feature = "context")]
 pub use forebear_context::{
     AsyncLocal, Flow, FlowBuilder, LocalGuard, NotInContext, OwnedAsyncLocal, Scope, Snapshot,
-    fields, flow, flow_id, testing, tracker,
+    fields, flow, flow_id, observers, testing, tracker,
 };
 #[cfg(feature = "context")]
 pub use forebear_hooks::Inherit;

@@ -6,10 +6,12 @@ use std::sync::Mutex;
 use std::thread;
 
 use forebear_context::inspect::tree_all;
+use forebear_context::observers::write_recordings;
 use signal_hook::consts::SIGUSR1;
 use signal_hook::low_level::pipe;
 
-/// Prints the tree of the process to standard error whenever SIGUSR1 comes, from now on.
+/// Prints the tree of the process to standard error whenever SIGUSR1 comes, from now on, and writes
+/// the recordings that are [kept](crate::observers::FlightRecorder::keep_at).
 ///
 /// A thread of its own does that, so it works while every worker is blocked. A program that has
 /// something else to do with SIGUSR1 does both. Said again it changes nothing.
@@ -42,5 +44,8 @@ fn print_trees(mut signals: UnixStream) {
     while signals.read(&mut several).is_ok_and(|signals| signals > 0) {
         // Standard error may be closed, which is no reason to fail.
         let _ = write!(io::stderr(), "{}", tree_all());
+        for path in write_recordings() {
+            let _ = writeln!(io::stderr(), "what happened last is in {}", path.display());
+        }
     }
 }

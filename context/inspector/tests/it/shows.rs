@@ -85,3 +85,37 @@ fn a_panic_prints_its_lineage_with_places_and_context_once() {
     assert!(lineage[1].contains("triggered by") && lineage[1].contains("POST /orders"), "{text}");
     assert_eq!(text.matches("in ▶ #").count(), 1, "{text}");
 }
+
+#[test]
+fn what_happens_is_recorded_for_perfetto() {
+    let service = Service::start(&["busy"]);
+    let said = service.run(&["trace", "--window", "200ms"]);
+    let trace: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let is = |key: &str, value: &str| events.iter().any(|event| event[key] == value);
+    assert!(is("name", "task hog") && is("ph", "s") && is("ph", "f") && is("ph", "B"));
+    let file = folder().join("trace.json");
+    let path = file.to_str().unwrap();
+    let said = service.run(&["trace", "--window", "50ms", "--output", path]);
+    said.has(0, &["https://ui.perfetto.dev"]);
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+}
+
+#[test]
+fn json_is_json() {
+    let service = Service::start(&["healthy"]);
+    for words in [
+        &["ps", "--json"][..],
+        &["tree", "--json"],
+        &["dump", "--json"],
+        &["leaks", "--json", "--window", "10ms"],
+        &["top", "--json", "--window", "50ms"],
+        &["top", "--json", "--by", "count", "--window", "50ms"],
+        &["lineage", "--json", "--filter", "kind:interval"],
+    ] {
+        let said = service.run(words);
+        let json: Result<serde_json::Value, _> = serde_json::from_str(&said.out);
+        assert_eq!(json.unwrap()["forebear"], 1, "{words:?}");
+    }
+}

@@ -1,18 +1,21 @@
 //! Answers who has connected: a thread for each, so that none waits for another.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use forebear_hooks::create_hook;
+
 use crate::inspect::counts::{Counting, count};
 use crate::inspect::snapshot::chunks;
 use crate::inspect::wire::{
-    Encoder, Hello, Sort, WIRE_VERSION, number_of, read_frame, read_greeting, write_frame,
-    write_greeting,
+    Encoder, Hello, Sort, WIRE_VERSION, number_of, number_to_bytes, read_frame, read_greeting,
+    write_frame, write_greeting,
 };
+use crate::observers::FlightRecorder;
 use crate::tracker;
 
 use super::STACK_BYTES;
@@ -29,6 +32,11 @@ const AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// A client waits for its next snapshot as long as the last one took, but not longer than this: so
 /// whoever asks without end has half a thread at most.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// A trace takes at most so much memory; what happened before that is forgotten, and counted.
+const TRACE_MAX_BYTES: usize = 32 << 20;
+
+const TRACE_MAX_TIME: Duration = Duration::from_secs(600);
 
 /// Waits for clients until the socket is closed.
 pub(super) fn wait(listener: &UnixListener, is_closed: &Arc<AtomicBool>) {
@@ -119,6 +127,7 @@ impl Client {
                     let wants_counts = number_of(&payload)? != 0;
                     self.send_snapshot(&mut encoder, wants_counts, &mut counting)?;
                 }
+                Sort::Record => self.send_trace(number_of(&payload)?)?,
                 _ => return write_frame(&mut stream, Sort::Error, b"this was no question"),
             }
             thread::sleep(began.elapsed().min(PAUSE_MAX));
@@ -140,6 +149,51 @@ impl Client {
             write_frame(&mut stream, Sort::Resources, &encoder.resources(&chunk))?;
         }
         write_frame(&mut stream, Sort::End, &[])
+    }
+}
+
+impl Client {
+    /// Records what happens for so long, and sends it.
+    fn send_trace(&self, ms: u64) -> io::Result<()> {
+        let mut stream = &self.stream;
+        let recorder = Arc::new(FlightRecorder::with_wakes(TRACE_MAX_BYTES));
+        let Ok(hook) = create_hook(recorder.clone()).attach_existing().enable() else {
+            return write_frame(&mut stream, Sort::Error, b"as many hooks listen as can be");
+        };
+        thread::sleep(Duration::from_millis(ms).min(TRACE_MAX_TIME));
+        drop(hook);
+        let recording = recorder.recording();
+        drop(recorder);
+        let mut frames = Frames { stream, part: Vec::new() };
+        // It fails only if the stream does.
+        write!(frames, "{}", recording.chrome())?;
+        frames.flush()?;
+        write_frame(&mut stream, Sort::Dropped, &number_to_bytes(recording.forgotten()))?;
+        write_frame(&mut stream, Sort::End, &[])
+    }
+}
+
+/// Cuts what is written into frames.
+struct Frames<'a> {
+    stream: &'a UnixStream,
+    part: Vec<u8>,
+}
+
+const PART_BYTES: usize = 64 * 1024;
+
+impl Write for Frames<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.part.extend_from_slice(bytes);
+        if self.part.len() >= PART_BYTES {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        write_frame(&mut &*self.stream, Sort::Trace, &self.part)?;
+        self.part.clear();
+        Ok(())
     }
 }
 
