@@ -22,6 +22,7 @@ usage: forebear COMMAND [PID|SOCKET] [OPTIONS]
   top PID           what was busy, and what has grown, in the last --window
   leaks PID         tasks nobody can wake, forgotten timers, contexts that are kept
   dump PID          everything, nothing folded
+  page PID          all of this in a browser: prints the address
   trace PID         what happens during --window, for https://ui.perfetto.dev
 
   --filter QUERY    only these, e.g. 'kind:timer state:idle age>10s field:accountId=42'
@@ -31,6 +32,7 @@ usage: forebear COMMAND [PID|SOCKET] [OPTIONS]
   --window TIME     top, leaks, trace: how long to look, e.g. 5s
   --output FILE     trace: where to write it, standard output without this
   --by COLUMN       top: busy (default), polls, wakes, delay, longest, count, age
+  --port N          page: where to listen, any free port without this
   --rows N          top, ps: how many rows, 20 without this
   --unfold          tree: every resource on a line of its own
   --color WHEN      auto (default), always, never
@@ -71,6 +73,7 @@ pub(crate) enum Command {
     Leaks,
     Dump,
     Trace,
+    Page,
 }
 
 /// Which service.
@@ -126,6 +129,7 @@ pub(crate) struct Options {
     pub(crate) fold_above: Option<usize>,
     pub(crate) colour: Colour,
     pub(crate) output: Option<PathBuf>,
+    pub(crate) port: u16,
 }
 
 impl Options {
@@ -165,6 +169,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Parsed, Fail
         fold_above: None,
         colour: Colour::default(),
         output: None,
+        port: 0,
     };
     while let Some(arg) = parser.next().map_err(Failure::usage)? {
         match arg {
@@ -178,6 +183,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Parsed, Fail
             Long("unfold") => options.fold_above = Some(usize::MAX),
             Long("filter") => options.filter = value(&mut parser)?,
             Long("edge") => options.edge = value(&mut parser)?,
+            Long("port") => options.port = value(&mut parser)?,
             Long("rows") => options.rows = value(&mut parser)?,
             Long("window") => options.window = Some(window(&text(&mut parser)?)?),
             Long("by") => options.by = by(&text(&mut parser)?)?,
@@ -203,6 +209,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Parsed, Fail
         Some("leaks") => Command::Leaks,
         Some("dump") => Command::Dump,
         Some("trace") => Command::Trace,
+        Some("page") => Command::Page,
         Some(word) => return Err(Failure::usage(format!("there is no command `{word}`"))),
     };
     options.target = words.next().map(target);
@@ -324,7 +331,7 @@ mod tests {
     #[test]
     fn help_names_every_command() {
         let Ok(Parsed::Say(help)) = parsed(&["--help"]) else { panic!("there is help") };
-        for command in ["ps", "tree", "lineage", "top", "leaks", "dump", "trace"] {
+        for command in ["ps", "tree", "lineage", "top", "leaks", "dump", "trace", "page"] {
             assert!(help.contains(&format!("\n  {command} ")), "{command}");
             assert!(matches!(parsed(&[command, "1"]), Ok(Parsed::Run(..))), "{command}");
         }

@@ -10,6 +10,7 @@ mod ps; // which services there are, and what is in one
 mod tree; // trees, pictures, lineages
 mod leaks; // what has no use any more
 mod trace; // what happens
+mod page; // all of it, in a browser
 mod top; // what is busy, and what grows
 
 use std::fmt;
@@ -94,6 +95,7 @@ fn run(command: Command, options: &args::Options) -> Result<Verdict, Failure> {
         Command::Dump => tree::dump(options),
         Command::Leaks => leaks::run(options),
         Command::Trace => trace::run(options),
+        Command::Page => page::run(options),
         Command::Top => top::run(options),
     }
 }

@@ -6,4 +6,5 @@ mod support; // starts both
 mod shows; // what is shown of a service
 mod wedged; // of one that is stuck
 mod leaks; // of one that leaks
+mod page; // what the page is served
 mod hostile; // clients and services that behave badly
