@@ -22,6 +22,7 @@ usage: forebear COMMAND [PID|SOCKET] [OPTIONS]
   top PID           what was busy, and what has grown, in the last --window
   leaks PID         tasks nobody can wake, forgotten timers, contexts that are kept
   dump PID          everything, nothing folded
+  watch PID         live, in this terminal: ? shows the keys
   page PID          all of this in a browser: prints the address
   trace PID         what happens during --window, for https://ui.perfetto.dev
 
@@ -74,6 +75,7 @@ pub(crate) enum Command {
     Dump,
     Trace,
     Page,
+    Watch,
 }
 
 /// Which service.
@@ -210,6 +212,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Parsed, Fail
         Some("dump") => Command::Dump,
         Some("trace") => Command::Trace,
         Some("page") => Command::Page,
+        Some("watch") => Command::Watch,
         Some(word) => return Err(Failure::usage(format!("there is no command `{word}`"))),
     };
     options.target = words.next().map(target);
@@ -331,7 +334,7 @@ mod tests {
     #[test]
     fn help_names_every_command() {
         let Ok(Parsed::Say(help)) = parsed(&["--help"]) else { panic!("there is help") };
-        for command in ["ps", "tree", "lineage", "top", "leaks", "dump", "trace", "page"] {
+        for command in ["ps", "tree", "lineage", "top", "leaks", "dump", "trace", "page", "watch"] {
             assert!(help.contains(&format!("\n  {command} ")), "{command}");
             assert!(matches!(parsed(&[command, "1"]), Ok(Parsed::Run(..))), "{command}");
         }

@@ -11,6 +11,7 @@ mod tree; // trees, pictures, lineages
 mod leaks; // what has no use any more
 mod trace; // what happens
 mod page; // all of it, in a browser
+mod watch; // live, in this terminal
 mod top; // what is busy, and what grows
 
 use std::fmt;
@@ -96,6 +97,7 @@ fn run(command: Command, options: &args::Options) -> Result<Verdict, Failure> {
         Command::Leaks => leaks::run(options),
         Command::Trace => trace::run(options),
         Command::Page => page::run(options),
+        Command::Watch => watch::run(options),
         Command::Top => top::run(options),
     }
 }
