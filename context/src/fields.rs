@@ -11,8 +11,9 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use forebear_hooks::{AsyncId, Frame, FrameKey, Inherit};
+use forebear_hooks::{AsyncId, Coarse, Frame, FrameKey, Inherit};
 
+use crate::inspect::FlowRef;
 use crate::scope::{Change, Scope};
 
 /// A flow has at most so many fields; a branch too.
@@ -113,6 +114,7 @@ pub(crate) type Field = (&'static str, Value);
 #[derive(Default)]
 pub(crate) struct Bag {
     flow: OnceLock<AsyncId>,
+    ended: OnceLock<Coarse>,
     /// Shared with readers, who must not hold the lock while they look: a writer that finds one
     /// makes a copy.
     fields: Mutex<Arc<Vec<Field>>>,
@@ -160,6 +162,20 @@ fn bag_of(frame: &Frame) -> Option<Arc<Bag>> {
 
 fn branch_of(frame: &Frame) -> Option<Arc<Vec<Field>>> {
     frame.get(branch_key()).and_then(|branch| branch.clone().downcast().ok())
+}
+
+/// Notes that the flow with this frame has ended. What it created may go on, in its context.
+pub(crate) fn end_of_flow(frame: &Frame) {
+    if let Some(bag) = bag_of(frame) {
+        let _ = bag.ended.set(Coarse::now());
+    }
+}
+
+/// Returns the flow whose context a frame is.
+pub(crate) fn flow_of(frame: &Frame, now: Coarse) -> Option<FlowRef> {
+    let bag = bag_of(frame)?;
+    let ended = bag.ended.get().map(|ended| now.since(*ended));
+    Some(FlowRef { id: *bag.flow.get()?, ended })
 }
 
 /// Returns the id of the flow that is current.

@@ -104,6 +104,11 @@ impl FlowBuilder {
     }
 }
 
+fn end(life: Life, outcome: Outcome) {
+    fields::end_of_flow(life.frame());
+    life.end(outcome.into());
+}
+
 pin_project! {
     /// The future of [`flow`].
     #[must_use = "futures do nothing unless polled"]
@@ -122,7 +127,7 @@ pin_project! {
                 running.promise_resolve(Outcome::Cancelled);
                 catch_unwind(AssertUnwindSafe(|| this.future.set(None)))
             });
-            life.end(Outcome::Cancelled.into());
+            end(life, Outcome::Cancelled);
             match dropped {
                 // A second panic would abort the process; the first one goes on.
                 Err(payload) if !std::thread::panicking() => resume_unwind(payload),
@@ -165,7 +170,7 @@ impl<F: Future> Future for Flow<F> {
         });
         if let Some(outcome) = outcome {
             if let Some(life) = this.life.take() {
-                life.end(outcome.into());
+                end(life, outcome);
             }
         }
         result.unwrap_or_else(|payload| resume_unwind(payload))

@@ -27,6 +27,7 @@ mod map; // what is alive, by id
 pub mod tracker; // the ledger that is kept by it
 mod lineage; // what is gone and not forgotten
 pub mod inspect; // the same, to look at
+pub mod observers; // instruments that listen
 pub mod testing; // checks for tests
 
 pub use fields::flow_id;

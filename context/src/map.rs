@@ -47,17 +47,18 @@ pub(crate) struct Entry {
 pub(crate) struct Seen {
     pub(crate) entry: Entry,
     pub(crate) state: Option<LiveState>,
+    pub(crate) wakers: Option<u32>,
 }
 
 impl Seen {
     /// Of a resident; `None` if it has just ended.
     pub(crate) fn resident(resident: &Sighting<'_>) -> Option<Seen> {
         let entry = Entry::of(resident, resident.frame()?, resident.born());
-        Some(Seen { entry, state: resident.state() })
+        Some(Seen { entry, state: resident.state(), wakers: resident.wakers() })
     }
 
     fn other(entry: &Entry) -> Seen {
-        Seen { entry: entry.clone(), state: None }
+        Seen { entry: entry.clone(), state: None, wakers: None }
     }
 }
 

@@ -159,7 +159,7 @@ pub fn len() -> usize {
 /// Returns how many resources of a runtime are alive, as far as they are mapped.
 #[must_use]
 pub fn len_of(runtime: RuntimeId) -> usize {
-    inspect::count(|of| of == Some(runtime))
+    inspect::count_alive(|of| of == Some(runtime))
 }
 
 /// How large the map is.

@@ -82,11 +82,18 @@ pub struct Sighting<'a> {
     record: &'a Record,
     state: Option<LiveState>,
     born: Coarse,
+    wakers: Option<u32>,
 }
 
 impl<'a> Sighting<'a> {
     pub(crate) fn of(record: &'a Record, state: Option<LiveState>, born: Coarse) -> Sighting<'a> {
-        Sighting { facts: Facts::of(record), record, state, born }
+        Sighting { facts: Facts::of(record), record, state, born, wakers: None }
+    }
+
+    /// Says how many wakers there are, for an executor that counts them.
+    #[must_use]
+    pub fn with_wakers(self, wakers: u32) -> Sighting<'a> {
+        Sighting { wakers: Some(wakers), ..self }
     }
 }
 
@@ -101,6 +108,15 @@ impl Sighting<'_> {
     #[must_use]
     pub fn born(&self) -> Coarse {
         self.born
+    }
+
+    /// Returns how many wakers of it there are, at most, if it is a task whose executor counts them:
+    /// what else keeps it in memory, such as a handle that can abort it, may be among them.
+    ///
+    /// An idle task with none can never be woken, only aborted.
+    #[must_use]
+    pub fn wakers(&self) -> Option<u32> {
+        self.wakers
     }
 
     /// Says whether it is in the ledger.
@@ -130,8 +146,10 @@ impl fmt::Debug for Sighting<'_> {
     }
 }
 
-/// Shows every resident of an executor to a function that calls nothing foreign.
-pub type Census = fn(&mut dyn FnMut(&Sighting<'_>));
+/// Shows residents of an executor to a function that calls nothing foreign: those that lie together
+/// at `from`, a place in memory, or next behind it. Returns where the rest begins, `None` behind the
+/// last. The first place is 0.
+pub type Census = fn(from: usize, &mut dyn FnMut(&Sighting<'_>)) -> Option<usize>;
 
 static CENSUS: OnceLock<Census> = OnceLock::new();
 
@@ -143,7 +161,16 @@ pub fn set_census(census: Census) -> bool {
 
 /// Shows every resident, entered or not, to `f`, which calls nothing foreign.
 pub fn take_census(mut f: impl FnMut(&Sighting<'_>)) {
-    if let Some(census) = CENSUS.get() {
-        census(&mut f);
+    let mut from = Some(0);
+    while let Some(place) = from {
+        from = continue_census(place, &mut f);
     }
+}
+
+/// Shows some of the residents to `f`, which calls nothing foreign: the first from a place in memory
+/// on. Returns where to go on, `None` if that was all. The first place is 0.
+///
+/// Between two calls nothing is held, so it may take as long as it wants.
+pub fn continue_census(from: usize, mut f: impl FnMut(&Sighting<'_>)) -> Option<usize> {
+    CENSUS.get().and_then(|census| census(from, &mut f))
 }

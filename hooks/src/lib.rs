@@ -72,6 +72,8 @@ mod instrument; // a foreign future or stream with a life
 pub mod life; // for executors: how a resource is given its life
 mod in_place; // how it ends while others see it
 pub mod ledger; // for the map of what is alive
+pub mod waits; // for who looks: who waits for what
+pub mod wakes; // and who woke whom
 
 pub use async_resource::{AsyncResource, AsyncResourceBuilder, Scoped};
 pub use coarse::{Coarse, CoarseTick};

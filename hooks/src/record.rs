@@ -39,6 +39,7 @@ use crate::held::{Held, Lookers};
 use crate::id::{AsyncId, RuntimeId};
 use crate::kind::Kind;
 use crate::sync::{AtomicU8, Mutex, Ordering};
+use crate::wakes::WakeNote;
 
 pub(crate) struct Record {
     pub(crate) id: AsyncId,
@@ -83,6 +84,7 @@ pub(crate) struct Ext {
     pub(crate) hidden: u32,
     pub(crate) slots: Mutex<Vec<SlotValue>>,
     pub(crate) replays: Mutex<Vec<Replay>>,
+    pub(crate) wake: WakeNote,
 }
 
 /// Something that a hook keeps in a resource.

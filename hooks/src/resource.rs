@@ -13,6 +13,7 @@ use crate::id::{AsyncId, RuntimeId};
 use crate::kind::Kind;
 use crate::ledger::Sighting;
 use crate::record::{FLOW_ROOT, Record, SlotValue};
+use crate::wakes::Woken;
 
 /// What one emission shares between the hooks that hear it.
 pub(crate) struct Emission<'a> {
@@ -122,6 +123,20 @@ impl Facts<'_> {
     #[must_use]
     pub fn is_flow_root(&self) -> bool {
         self.0.has(FLOW_ROOT)
+    }
+
+    /// Returns the last wake of a task that waited, as long as wakes are
+    /// [watched](crate::wakes::watch): the same again if it was polled since without one.
+    #[must_use]
+    pub fn woken(&self) -> Option<Woken> {
+        self.0.ext.get().and_then(|ext| ext.wake.last())
+    }
+
+    /// Returns how many wakes of a task were noted while it waited, and how many of its own while it
+    /// ran.
+    #[must_use]
+    pub fn wakes(&self) -> (u64, u64) {
+        self.0.ext.get().map_or((0, 0), |ext| ext.wake.counts())
     }
 
     /// Says whether its code has created other resources so far. Of what it caused without creating

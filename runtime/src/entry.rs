@@ -64,6 +64,7 @@ pub fn test_local<F: Future>(builder: &mut Builder, body: F) -> F::Output {
 
 #[track_caller]
 fn build_local(builder: &mut Builder) -> LocalRuntime {
+    facade::prepare();
     match builder.build_local(LocalOptions::default()) {
         Ok(runtime) => runtime,
         Err(error) => panic!("there can be no runtime: {error}"),
@@ -72,6 +73,7 @@ fn build_local(builder: &mut Builder) -> LocalRuntime {
 
 #[track_caller]
 fn build(builder: &mut Builder) -> Runtime {
+    facade::prepare();
     match builder.build() {
         Ok(runtime) => runtime,
         Err(error) => panic!("there can be no runtime: {error}"),

@@ -56,6 +56,7 @@ mod builder; // what it is to be like
 pub mod runtime; // who owns the threads
 mod local_runtime; // and who stays on one
 mod metrics; // what it is doing, in numbers
+mod waits; // and who waits for what
 
 pub mod time; // sleeps, deadlines, ticks
 pub mod io; // readers and writers, and what is ready
@@ -77,7 +78,7 @@ pub mod entry; // what `#[main]` and `#[test]` call
 #[cfg(feature = "context")]
 pub use facade::{
     AsyncLocal, Flow, FlowBuilder, Inherit, Lineage, LocalGuard, NotInContext, OwnedAsyncLocal,
-    Scope, Snapshot, fields, flow, flow_id, inspect, testing, tracker,
+    Scope, Snapshot, fields, flow, flow_id, inspect, observers, testing, tracker,
 };
 #[cfg(feature = "macros")]
 pub use forebear_macros::{main, test};

@@ -12,13 +12,18 @@ struct Floor {
 }
 
 /// Every package but the leaves (below `tests/` and `benches/`), which may name all, ground floor first.
-const FLOORS: [Floor; 7] = [
+const FLOORS: [Floor; 8] = [
     Floor { folder: "hooks/", package: "forebear-hooks", may_name: &[] },
     Floor { folder: "context/", package: "forebear-context", may_name: &["forebear-hooks"] },
     Floor {
         folder: "runtime/",
         package: "forebear",
         may_name: &["forebear-hooks", "forebear-context", "forebear-macros"],
+    },
+    Floor {
+        folder: "context/inspector/",
+        package: "forebear-inspector",
+        may_name: &["forebear-hooks", "forebear-context", "forebear"],
     },
     Floor { folder: "runtime/macros/", package: "forebear-macros", may_name: &[] },
     Floor { folder: "runtime/examples/orders/", package: "orders", may_name: &["forebear"] },

@@ -27,10 +27,11 @@ const ISLANDS: [&str; 15] = [
 const SWITCH_FILES: [&str; 2] = ["hooks/src/sync.rs", "runtime/src/primitive.rs"];
 
 /// Files that count in a static and so need a real atomic: loom's have no `const fn new`.
-const STATIC_ATOMICS: [&str; 6] = [
+const STATIC_ATOMICS: [&str; 7] = [
     "hooks/src/frame.rs",
     "hooks/src/id.rs",
     "hooks/src/kind.rs",
+    "hooks/src/wakes.rs",
     "runtime/src/asymmetric.rs",
     "runtime/src/queue/inject.rs",
     "runtime/src/task/family.rs",

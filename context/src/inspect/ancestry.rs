@@ -4,7 +4,10 @@ use std::fmt;
 
 use forebear_hooks::AsyncId;
 
-use crate::inspect::snapshot::{Finder, ResourceInfo};
+use crate::inspect::graph::place_of;
+use crate::inspect::paint::Paint;
+use crate::inspect::resource::ResourceInfo;
+use crate::inspect::snapshot::{Finder, Snapshot};
 use crate::inspect::text::write_resource;
 
 /// So many ancestors are shown: who reads more of them reads the tree.
@@ -15,6 +18,7 @@ const ANCESTORS_SHOWN_MAX: usize = 64;
 pub struct LineageText {
     line: Vec<ResourceInfo>,
     end: End,
+    paint: Paint,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,25 +35,53 @@ enum End {
 /// Follows the triggers of a resource to its root, or as far as they are known.
 #[must_use]
 pub fn lineage(id: AsyncId) -> LineageText {
-    let finder = Finder::new();
-    let mut line: Vec<ResourceInfo> = Vec::new();
-    let mut next = id;
-    let end = loop {
-        if line.iter().any(|known| known.id == next) {
-            break End::Cycle(next);
-        }
-        if line.len() == ANCESTORS_SHOWN_MAX {
-            break End::Elided(next);
-        }
-        let Some(resource) = finder.find(next) else { break End::Unknown(next) };
-        let trigger = resource.trigger;
-        line.push(resource);
-        match trigger {
-            Some(trigger) => next = trigger,
-            None => break End::Root,
-        }
-    };
-    LineageText { line, end }
+    let mut finder = Finder::new();
+    LineageText::follow(id, |id| finder.find(id))
+}
+
+impl Snapshot {
+    /// Follows the triggers of a resource to its root, or as far as they are in the snapshot.
+    #[must_use]
+    pub fn lineage(&self, id: AsyncId) -> LineageText {
+        let find =
+            |among: &[ResourceInfo], id| place_of(among, id).map(|place| among[place].clone());
+        LineageText::follow(id, |id| {
+            find(self.resources(), id).or_else(|| find(self.ancestors(), id))
+        })
+    }
+}
+
+impl LineageText {
+    pub(super) fn follow(
+        id: AsyncId,
+        mut find: impl FnMut(AsyncId) -> Option<ResourceInfo>,
+    ) -> LineageText {
+        let mut line: Vec<ResourceInfo> = Vec::new();
+        let mut next = id;
+        let end = loop {
+            if line.iter().any(|known| known.id == next) {
+                break End::Cycle(next);
+            }
+            if line.len() == ANCESTORS_SHOWN_MAX {
+                break End::Elided(next);
+            }
+            let Some(resource) = find(next) else { break End::Unknown(next) };
+            let trigger = resource.trigger;
+            line.push(resource);
+            match trigger {
+                Some(trigger) => next = trigger,
+                None => break End::Root,
+            }
+        };
+        LineageText { line, end, paint: Paint::default() }
+    }
+
+    /// Prints it in colours, for a terminal.
+    #[must_use]
+    pub fn paint(mut self, paint: Paint) -> LineageText {
+        self.paint = paint;
+        self
+    }
 }
 
 impl LineageText {
@@ -66,7 +98,7 @@ impl fmt::Display for LineageText {
             if depth > 0 {
                 f.write_str("  triggered by ")?;
             }
-            write_resource(f, resource)?;
+            write_resource(f, resource, self.paint)?;
             f.write_str("\n")?;
         }
         let by = if self.line.is_empty() { "" } else { "  triggered by " };

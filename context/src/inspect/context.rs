@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use forebear_hooks::{Frame, FrameKey};
 
 use crate::fields::{self, cut};
+use crate::inspect::label::Label;
 use crate::quiet::quietly;
 
 type Show = Box<dyn Fn(&(dyn Any + Send + Sync)) -> Option<String> + Send + Sync>;
@@ -67,7 +68,7 @@ impl Declarations {
     }
 
     /// Returns what of a frame may be shown. Foreign code runs here: no lock is held meanwhile.
-    pub(crate) fn shown(&self, frame: &Frame) -> Vec<(&'static str, String)> {
+    pub(crate) fn shown(&self, frame: &Frame) -> Vec<(Label, String)> {
         let mut all = Vec::new();
         if frame.is_empty() {
             return all;
@@ -75,13 +76,13 @@ impl Declarations {
         if !self.fields.is_empty() {
             fields::visit(frame, |key, value| {
                 if self.fields.contains(key) {
-                    all.push((key, shortened(value.to_string())));
+                    all.push((Label::constant(key), shortened(value.to_string())));
                 }
             });
         }
         for local in &self.locals {
             if let Some(text) = local.text(frame) {
-                all.push((local.name, shortened(text)));
+                all.push((Label::constant(local.name), shortened(text)));
             }
         }
         all

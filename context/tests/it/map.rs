@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use forebear_context::inspect::{lineage, snapshot, snapshot_of, tree_of};
+use forebear_context::inspect::{Label, lineage, snapshot, snapshot_of, tree_of};
 use forebear_context::tracker::{self, Lineage};
 use forebear_context::{AsyncLocal, flow, testing};
 use forebear_hooks::life::{Birth, Life};
@@ -46,7 +46,7 @@ fn a_snapshot_says_what_is_known_of_each() {
     assert!(snapshot.resources().is_sorted_by_key(|info| info.id));
     let info = snapshot.get(made.id()).unwrap();
     assert_eq!((info.kind, info.label.as_str()), (Kind::TIMER, "sleep"));
-    assert_eq!((info.location.file(), info.location.line()), (file!(), line));
+    assert_eq!((info.location.file().as_str(), info.location.line()), (file!(), line));
     assert_eq!((info.trigger, info.creator), (Some(cause.id()), Some(maker.id())));
     assert_eq!((info.link, info.runtime), (Some(origin.id()), Some(runtime)));
     assert_eq!((info.state, info.is_gone()), (None, false));
@@ -76,7 +76,10 @@ mod executor {
     }
 
     pub(super) fn spawn(runtime: RuntimeId) -> &'static Life {
-        assert!(set_census(|f| show(0, f)));
+        assert!(set_census(|_, f| {
+            show(0, f);
+            None
+        }));
         let birth = Birth::new(Kind::TASK, || "shown").runtime(runtime);
         let task = TASK.get_or_init(|| Life::unborn(birth));
         task.born_with_probe(Probe::new(0, show));
@@ -123,7 +126,7 @@ fn how_much_is_kept_is_said_per_runtime() {
         (child, parent_id)
     };
     let ancestors = |id: AsyncId| -> Vec<String> {
-        lineage(id).resources().iter().map(|info| info.label.clone()).collect()
+        lineage(id).resources().iter().map(|info| info.label.to_string()).collect()
     };
     let (in_off, _) = child(off);
     let (in_live, parent_in_live) = child(live);
@@ -235,7 +238,8 @@ fn a_destructor_that_runs_because_somebody_looked_may_use_the_map() {
     let runtime = runtime();
     let life = BUSY.sync_scope(Busy(runtime), || begin(runtime, "holder"));
     let id = life.id();
-    assert_eq!(snapshot_of(runtime).get(id).unwrap().context, [("busy", "busy".to_owned())]);
+    let shown = snapshot_of(runtime).get(id).unwrap().context.clone();
+    assert_eq!(*shown, [(Label::constant("busy"), "busy".to_owned())]);
     life.end(Reason::Completed);
     assert_eq!(tracker::len_of(runtime), 0);
 }

@@ -10,6 +10,8 @@ use mio::{Registry, Token};
 
 use crate::driver::readiness::{Seen, Source, Waiter};
 use crate::driver::sys;
+use crate::hooks::AsyncId;
+use crate::hooks::waits::Wait;
 use crate::io::{Interest, Ready};
 use crate::primitive::{AtomicBool, Mutex, Ordering};
 use crate::scheduler::Shared;
@@ -40,6 +42,9 @@ struct Sources {
 
 /// At most so many sources: the rest of a token is the generation.
 const INDEX_BITS: u32 = if usize::BITS == 64 { 32 } else { 16 };
+
+/// Whoever looks holds the lock for so many sources.
+const LOOK_MAX_SOURCES: usize = 128;
 
 /// When no source is left, room for so many is kept and the rest given back.
 const KEPT_SLOTS: usize = 64;
@@ -179,6 +184,24 @@ impl Reactor {
         source
     }
 
+    /// Shows to `f` which tasks wait for which sources, and for what of them.
+    pub(crate) fn each_wait(&self, f: &mut dyn FnMut(Wait)) {
+        let (mut from, mut found) = (0, Vec::new());
+        loop {
+            let sources = self.sources.lock();
+            let Some(rest) = sources.slots.get(from..).filter(|rest| !rest.is_empty()) else {
+                return;
+            };
+            // So many at a time, because the driver needs the lock for every report.
+            rest.iter().take(LOOK_MAX_SOURCES).flatten().for_each(|source| {
+                source.add_waits(&mut found);
+            });
+            from += LOOK_MAX_SOURCES.min(rest.len());
+            drop(sources);
+            found.drain(..).for_each(&mut *f);
+        }
+    }
+
     /// Says how many sources are watched.
     pub(crate) fn len(&self) -> usize {
         self.sources.lock().len()
@@ -268,6 +291,11 @@ impl<S: MioSource> Registration<S> {
             return Err((io, error));
         }
         Ok(Registration { io: Some(io), source, shared })
+    }
+
+    /// Says which resource the source is.
+    pub(crate) fn belong_to(&self, id: AsyncId) {
+        self.source.belong_to(id);
     }
 
     pub(crate) fn io(&self) -> &S {

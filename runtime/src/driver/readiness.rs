@@ -14,9 +14,11 @@
 use std::task::{Context, Poll, Waker};
 
 use crate::driver::reactor::Watch;
+use crate::hooks::AsyncId;
+use crate::hooks::waits::{Until, Wait};
 use crate::io::{Interest, Ready};
-use crate::primitive::{AtomicU32, Mutex, Ordering};
-use crate::task::waker::drop_foreign;
+use crate::primitive::{AtomicU32, AtomicU64, Mutex, Ordering};
+use crate::task::waker::{self, drop_foreign};
 
 /// The runtime is gone: nothing will be reported any more. The bits below are those of [`Ready`].
 const SHUTDOWN: u32 = 1 << 6;
@@ -32,6 +34,8 @@ pub(crate) struct Source {
     /// What of the system's reports is noted.
     noted: Ready,
     waiters: Mutex<Waiters>,
+    /// The number of the resource that it is, 0 while that is not known. Relaxed: for whoever looks.
+    id: AtomicU64,
     /// Its name in the reactor.
     pub(super) token: mio::Token,
 }
@@ -93,7 +97,26 @@ impl Seen {
 impl Source {
     pub(super) fn new(token: mio::Token, watch: Watch) -> Source {
         let word = AtomicU32::new(u32::from(watch.assumed.bits()));
-        Source { word, noted: watch.noted, waiters: Mutex::default(), token }
+        Source { word, noted: watch.noted, waiters: Mutex::default(), id: AtomicU64::new(0), token }
+    }
+
+    /// Says which resource it is.
+    pub(super) fn belong_to(&self, id: AsyncId) {
+        self.id.store(id.get(), Ordering::Relaxed);
+    }
+
+    /// Adds to `found` who waits for it, if it is known which resource it is.
+    pub(super) fn add_waits(&self, found: &mut Vec<Wait>) {
+        let Some(on) = AsyncId::from_u64(self.id.load(Ordering::Relaxed)) else { return };
+        let waiters = self.waiters.lock();
+        let others = waiters.others.iter().map(|other| (until(other.interest), &other.waker));
+        let reader = waiters.reader.iter().map(|waker| (Until::Readable, waker));
+        let writer = waiters.writer.iter().map(|waker| (Until::Writable, waker));
+        found.extend(reader.chain(writer).chain(others).map(|(until, waker)| Wait {
+            waiter: waker::id_of(waker),
+            on,
+            until,
+        }));
     }
 
     /// Says what the source is ready for, if it is.
@@ -189,6 +212,16 @@ impl Source {
                 place += 1;
             }
         }
+    }
+}
+
+fn until(interest: Interest) -> Until {
+    if interest == Interest::READABLE {
+        Until::Readable
+    } else if interest == Interest::WRITABLE {
+        Until::Writable
+    } else {
+        Until::Ready
     }
 }
 

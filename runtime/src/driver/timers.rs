@@ -19,6 +19,8 @@ use crate::driver::clock::Clock;
 use crate::driver::sleeper::{AlarmClock, NEVER_NS, Sleeper};
 use crate::driver::sys::{Alarm, IS_ALARM_PRECISE};
 use crate::driver::wheel::{Key, More, Wheel};
+use crate::hooks::AsyncId;
+use crate::hooks::waits::{Until, Wait};
 use crate::primitive::{AtomicBool, AtomicU64, Mutex, Ordering};
 use crate::task::waker::{self, drop_foreign, wake_foreign};
 
@@ -87,15 +89,18 @@ impl Timers {
     }
 
     /// Registers a timer with the wheel of `worker`, or with the common one, if it is not due, and
-    /// writes its name to `place`: which is long, and would be late if it were passed on.
+    /// writes its name to `place`: which is long, and would be late if it were passed on. `id` is the
+    /// resource that it is.
     ///
     /// # Panics
     /// If the runtime has ended, since nothing would ever fire the timer.
+    #[expect(clippy::too_many_arguments, reason = "together they would go through memory")]
     pub(crate) fn register(
         &self,
         worker: Option<usize>,
         deadline: Instant,
         waker: Waker,
+        id: Option<AsyncId>,
         place: &mut Option<TimerKey>,
     ) -> Registered {
         let index = worker.unwrap_or(self.wheels.len() - 1);
@@ -111,7 +116,7 @@ impl Timers {
             drop_foreign(Some(waker));
             return Registered::Due;
         }
-        let (key, due_ns) = wheel.insert(deadline_ns, waker);
+        let (key, due_ns) = wheel.insert(deadline_ns, waker, id);
         let is_sooner = due_ns < slot.next.load(Ordering::Relaxed);
         if is_sooner {
             slot.next.store(due_ns, Ordering::Relaxed);
@@ -237,6 +242,24 @@ impl Timers {
     /// Says whether timers that are gone were taken out by the end of the runtime.
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Relaxed)
+    }
+
+    /// Shows to `f` which tasks wait for which timers, and how long these have left.
+    pub(crate) fn each_wait(&self, f: &mut dyn FnMut(Wait)) {
+        let now_ns = self.clock.now_ns();
+        let mut found = Vec::with_capacity(BATCH_MAX_TIMERS);
+        for slot in &self.wheels {
+            let mut from = Some(0);
+            while let Some(place) = from {
+                let wheel = slot.wheel.lock();
+                from = wheel.look(place, BATCH_MAX_TIMERS, |on, deadline_ns, waker| {
+                    let left = Duration::from_nanos(deadline_ns.saturating_sub(now_ns));
+                    found.push(Wait { waiter: waker::id_of(waker), on, until: Until::Due(left) });
+                });
+                drop(wheel);
+                found.drain(..).for_each(&mut *f);
+            }
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

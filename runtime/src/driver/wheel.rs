@@ -49,6 +49,8 @@ use std::mem;
 use std::num::NonZeroU32;
 use std::task::Waker;
 
+use crate::hooks::AsyncId;
+
 /// Wheel time: ticks of 2^14 ns (16.4 µs) since the wheel's start.
 ///
 /// Shorter than what a kernel timer is late by anyway (50 µs of slack on Linux), and a power of
@@ -109,6 +111,8 @@ struct Entry {
     waker: Option<Waker>,
     /// The first tick at which this may fire.
     tick: u64,
+    /// Which resource it is, for whoever looks.
+    id: Option<AsyncId>,
     /// The next entry of the circular list, or of the free list.
     next: u32,
     /// The entry before this one in the circular list.
@@ -151,7 +155,8 @@ impl Wheel {
         }
     }
 
-    /// Adds an entry that fires at the first advance to `deadline_ns` or later.
+    /// Adds an entry that fires at the first advance to `deadline_ns` or later. `id` is the resource
+    /// that it is.
     ///
     /// The deadline, in nanoseconds since the wheel's start, is rounded up to a tick: nothing
     /// fires early. One that has passed already fires at the next advance. Entries of the same tick
@@ -162,12 +167,18 @@ impl Wheel {
     /// beginning of the slot that the entry lies in.
     ///
     /// [`next_deadline_ns`]: Wheel::next_deadline_ns
-    pub(crate) fn insert(&mut self, deadline_ns: u64, waker: Waker) -> (Key, u64) {
+    pub(crate) fn insert(
+        &mut self,
+        deadline_ns: u64,
+        waker: Waker,
+        id: Option<AsyncId>,
+    ) -> (Key, u64) {
         let generation = self.generation;
         self.generation = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         let entry = Entry {
             waker: Some(waker),
             tick: deadline_ns.div_ceil(TICK_NS),
+            id,
             next: NONE,
             prev: NONE,
             generation,
@@ -186,6 +197,23 @@ impl Wheel {
         self.len += 1;
         let begin_tick = self.place(index);
         (Key { index, generation }, begin_tick.saturating_mul(TICK_NS))
+    }
+
+    /// Shows pending entries to `f`, with their deadlines in nanoseconds: those among at most `max`
+    /// places from `from` on. Returns where to go on, `None` behind the last place.
+    pub(crate) fn look(
+        &self,
+        from: usize,
+        max: usize,
+        mut f: impl FnMut(AsyncId, u64, &Waker),
+    ) -> Option<usize> {
+        let rest = self.entries.get(from..)?;
+        for entry in rest.iter().take(max) {
+            if let (Some(id), Some(waker)) = (entry.id, &entry.waker) {
+                f(id, entry.tick.saturating_mul(TICK_NS), waker);
+            }
+        }
+        (rest.len() > max).then_some(from + max)
     }
 
     /// Tells whether the entry wakes the task of `waker`; `None` if it has fired or was cancelled.
@@ -520,7 +548,7 @@ mod tests {
 
         fn insert(&mut self, deadline_ns: u64) -> Key {
             let (name, waker) = self.waker();
-            let (key, due_ns) = self.wheel.insert(deadline_ns, waker);
+            let (key, due_ns) = self.wheel.insert(deadline_ns, waker, None);
             assert!(
                 due_ns <= deadline_ns.div_ceil(TICK_NS).saturating_mul(TICK_NS).max(self.now_ns)
             );
@@ -838,7 +866,7 @@ mod tests {
         ];
         for empty in empty {
             let keys: Vec<Key> =
-                (0..10_000).map(|i| wheel.insert(i << 20, Waker::noop().clone()).0).collect();
+                (0..10_000).map(|i| wheel.insert(i << 20, Waker::noop().clone(), None).0).collect();
             assert!(wheel.entries.capacity() >= 10_000);
             empty(&mut wheel, &keys);
             assert_eq!(wheel.len(), 0);
@@ -851,7 +879,7 @@ mod tests {
     fn few_timers_reuse_the_memory_they_have() {
         let mut wheel = Wheel::new();
         for _ in 0..1000 {
-            let keys = [0; KEPT_ENTRIES].map(|ns| wheel.insert(ns, Waker::noop().clone()).0);
+            let keys = [0; KEPT_ENTRIES].map(|ns| wheel.insert(ns, Waker::noop().clone(), None).0);
             assert!(keys.iter().all(|&key| wheel.cancel(key).is_some()));
             assert_eq!(wheel.entries.len(), KEPT_ENTRIES);
         }

@@ -1,5 +1,8 @@
 //! Shows what is alive, and why: of the current runtime, or of the process.
 //!
+//! From outside it is shown by the command `forebear` (of the package `forebear-inspector`): see
+//! [`Builder::inspect`](crate::runtime::Builder::inspect).
+//!
 //! ```
 //! use forebear::inspect;
 //!
@@ -11,11 +14,18 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+#[cfg(all(unix, feature = "inspect"))]
+pub use forebear_context::inspect::socket;
 pub use forebear_context::inspect::{
-    LineageText, ResourceInfo, Snapshot, Tree, declare_field, lineage, snapshot, snapshot_of,
-    tree_all, tree_of,
+    Chunks, Counting, Counts, Dot, Edge, FlowRef, FoldedStacks, Graph, JSON_VERSION, Json, Label,
+    Leak, LeakKind, Leaks, LeaksJson, LineageJson, LineageText, Paint, Query, QueryError,
+    ResourceInfo, ResourceJson, Site, Snapshot, Tree, TreeJson, TreeLine, TreeLines, UnknownEdge,
+    WaitsFor, chunks, count, declare_field, install_panic_hook, json_text, lineage, snapshot,
+    snapshot_of, text, tree_all, tree_of, wire,
 };
 
+#[cfg(all(unix, feature = "signal"))]
+pub use crate::facade::on_signal::dump_on_signal;
 use crate::handle::Handle;
 
 /// Takes a snapshot of the current runtime, as a tree.

@@ -4,10 +4,15 @@
 //! know when tasks were born, and `begin(RuntimeId)`, which returns what has to be kept until the
 //! runtime has ended; `rest()`, which is called when all workers have been asleep for a while;
 //! `assert_quiescent(RuntimeId)`, which panics if something of a runtime that has ended is alive
-//! and that can be known; and `creator_of(AsyncId)`, which says what is known of a resource.
+//! and that can be known; `prepare()`, which runs before `#[main]`; and `creator_of(AsyncId)`, which
+//! says what is known of a resource.
 
 #[cfg(feature = "context")]
 pub mod inspect; // the tree of this runtime
+#[cfg(all(unix, feature = "context", feature = "signal"))]
+mod on_signal; // the same, to standard error
+#[cfg(feature = "context")]
+mod socket; // lets others look
 #[cfg(feature = "context")]
 mod subtree; // all that descends from one resource
 #[cfg(feature = "context")]
@@ -18,7 +23,7 @@ mod without_context;
 #[cfg(feature = "context")]
 pub use forebear_context::{
     AsyncLocal, Flow, FlowBuilder, LocalGuard, NotInContext, OwnedAsyncLocal, Scope, Snapshot,
-    fields, flow, flow_id, testing, tracker,
+    fields, flow, flow_id, observers, testing, tracker,
 };
 #[cfg(feature = "context")]
 pub use forebear_hooks::Inherit;
@@ -32,6 +37,6 @@ pub(crate) use with_context::{Options, creator_of, creators_of_others, rest};
 pub(crate) use without_context::{Options, creator_of, rest};
 
 #[cfg(all(feature = "context", feature = "macros"))]
-pub(crate) use with_context::assert_quiescent;
+pub(crate) use with_context::{assert_quiescent, prepare};
 #[cfg(all(not(feature = "context"), feature = "macros"))]
-pub(crate) use without_context::assert_quiescent;
+pub(crate) use without_context::{assert_quiescent, prepare};

@@ -5,6 +5,7 @@ use std::any::Any;
 use forebear_context::tracker;
 
 use crate::builder::Builder;
+use crate::facade::socket;
 use crate::hooks::RuntimeId;
 
 #[cfg(feature = "macros")]
@@ -15,11 +16,13 @@ pub(crate) use forebear_context::tracker::{creator_of, creators_of_others};
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     lineage: Lineage,
+    /// `None` if nobody has said.
+    is_inspected: Option<bool>,
 }
 
 impl Options {
     pub(crate) fn new() -> Options {
-        Options { lineage: Lineage::default() }
+        Options { lineage: Lineage::default(), is_inspected: None }
     }
 
     /// Says whether anybody wants to know when tasks were born.
@@ -32,8 +35,15 @@ impl Options {
         if self.is_mapped() {
             tracker::ensure_enabled();
         }
-        Box::new(Mapped(runtime))
+        let socket = socket::open_if(self.is_inspected);
+        Box::new(Mapped { runtime, _socket: socket })
     }
+}
+
+/// Runs before what `#[main]` and `#[test]` wrap.
+#[cfg(feature = "macros")]
+pub(crate) fn prepare() {
+    forebear_context::inspect::install_panic_hook();
 }
 
 /// The runtime has nothing to do: time to give back what was kept for the next burst.
@@ -42,11 +52,15 @@ pub(crate) fn rest() {
 }
 
 /// Forgets the runtime's choice when it has ended.
-struct Mapped(RuntimeId);
+struct Mapped {
+    runtime: RuntimeId,
+    /// Closed when the last runtime has ended.
+    _socket: Option<socket::Socket>,
+}
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        tracker::forget(self.0);
+        tracker::forget(self.runtime);
     }
 }
 
@@ -64,6 +78,24 @@ impl Builder {
     /// ```
     pub fn lineage(&mut self, lineage: Lineage) -> &mut Builder {
         self.facade.lineage = lineage;
+        self
+    }
+
+    /// Says whether the command `forebear` may look at this process, by its id: see
+    /// [`inspect`](crate::inspect).
+    ///
+    /// Without this it may in debug builds. The variable `FOREBEAR_INSPECT` decides where nothing else
+    /// does: it may be `1` or `0`. Needs the feature `inspect`, which is on by default, and Unix.
+    ///
+    /// ```
+    /// use forebear::runtime::Builder;
+    ///
+    /// let runtime = Builder::new_multi_thread().inspect(true).build()?;
+    /// # drop(runtime);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn inspect(&mut self, is_inspected: bool) -> &mut Builder {
+        self.facade.is_inspected = Some(is_inspected);
         self
     }
 }

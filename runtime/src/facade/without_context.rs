@@ -7,6 +7,10 @@ use crate::hooks::{AsyncId, RuntimeId};
 /// The runtime has nothing to do, and nothing is kept.
 pub(crate) fn rest() {}
 
+/// Nothing is to be done before a program begins.
+#[cfg(feature = "macros")]
+pub(crate) fn prepare() {}
+
 /// Nothing is known of what is alive.
 #[cfg(feature = "macros")]
 pub(crate) fn assert_quiescent(_runtime: RuntimeId) {}

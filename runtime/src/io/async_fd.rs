@@ -113,7 +113,11 @@ impl<T: AsRawFd> AsyncFd<T> {
         let shared = Handle::current().shared().clone();
         let birth = birth.runtime(shared.id());
         match Registration::try_new(Descriptor(inner), shared, Watch::of(interest)) {
-            Ok(registration) => Ok(AsyncFd { registration, life: Arc::new(Life::begin(birth)) }),
+            Ok(registration) => {
+                let life = Arc::new(Life::begin(birth));
+                registration.belong_to(life.id());
+                Ok(AsyncFd { registration, life })
+            }
             Err((Descriptor(inner), cause)) => Err(AsyncFdRegisterError { inner, cause }),
         }
     }

@@ -35,7 +35,9 @@ impl<S: Source> Watched<S> {
     ) -> io::Result<Watched<S>> {
         let birth = birth.runtime(shared.id());
         let registration = Registration::new(io, shared, watch)?;
-        Ok(Watched { registration, life: Life::begin(birth) })
+        let life = Life::begin(birth);
+        registration.belong_to(life.id());
+        Ok(Watched { registration, life })
     }
 
     pub(crate) fn io(&self) -> &S {

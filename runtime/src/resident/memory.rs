@@ -60,7 +60,9 @@ mod boxed {
 
     pub(crate) fn give_back() {}
 
-    pub(crate) fn each_block(_f: impl FnMut(NonNull<u8>, &State)) {}
+    pub(crate) fn each_block(_from: usize, _f: impl FnMut(NonNull<u8>, &State)) -> Option<usize> {
+        None
+    }
 
     pub(crate) fn with_state<R>(
         _block: usize,

@@ -27,9 +27,9 @@ use std::ptr::{self, NonNull};
 
 use crate::hooks::ledger::Sighting;
 use crate::hooks::life::{Birth, Life};
-use crate::hooks::{Coarse, CoarseTick, LiveState, Reason};
+use crate::hooks::{AsyncId, Coarse, CoarseTick, LiveState, Reason};
 use crate::primitive::{AtomicU8, Ordering};
-use crate::task::state::State;
+use crate::task::state::{Snapshot, State};
 use memory::{Class, Slot};
 
 /// What every block begins with.
@@ -83,6 +83,10 @@ impl Note {
 
     pub(crate) fn is_polled(&self) -> bool {
         self.get() & IS_POLLED != 0
+    }
+
+    fn spares(&self) -> usize {
+        usize::from(self.get() / SPARE_ONE)
     }
 
     /// Takes a spare reference, if there is one.
@@ -199,23 +203,34 @@ impl Guest {
 
     /// Shows the resident, if somebody wanted to know of its birth.
     fn show(&self, f: &mut dyn FnMut(&Sighting<'_>)) {
-        if let Some(born) = self.body().born {
-            f(&self.body().life.sighting(self.live_state(), Coarse::from(born)));
-        }
-    }
-
-    fn live_state(&self) -> Option<LiveState> {
-        if self.body().sort == Sort::Timer {
-            return None;
+        let Body { life, born, sort, .. } = self.body();
+        let Some(born) = born else { return };
+        if *sort == Sort::Timer {
+            return f(&life.sighting(None, Coarse::from(*born)));
         }
         let state = self.resident().state.load();
-        Some(if state.is_running() && self.body().note.is_polled() {
+        let sighting = life.sighting(Some(self.live_state(state)), Coarse::from(*born));
+        f(&sighting.with_wakers(self.wakers(state)));
+    }
+
+    /// Counts the wakers of a task. Too many rather than too few: what keeps it in memory for another
+    /// reason may be among them.
+    fn wakers(&self, seen: Snapshot) -> u32 {
+        let spare = self.body().note.spares();
+        // The spare ones are known only as long as nobody is inside.
+        let is_known = !seen.is_running() && self.resident().state.load().is_same(seen);
+        let wakers = seen.other_refs().saturating_sub(if is_known { spare } else { 0 });
+        u32::try_from(wakers).unwrap_or(u32::MAX)
+    }
+
+    fn live_state(&self, state: Snapshot) -> LiveState {
+        if state.is_running() && self.body().note.is_polled() {
             LiveState::Running
         } else if state.is_running() {
             LiveState::Queued
         } else {
             LiveState::Idle
-        })
+        }
     }
 }
 
@@ -230,16 +245,34 @@ impl Drop for Guest {
 
 /// Calls `f` with every resident of the process that is not complete.
 pub(crate) fn each(mut f: impl FnMut(Guest)) {
-    memory::each_block(|block, state| {
+    let mut from = Some(0);
+    while let Some(place) = from {
+        from = each_from(place, &mut f);
+    }
+}
+
+/// Calls `f` with the residents that lie together at `from`, or next behind it. Returns where the
+/// rest begins, `None` behind the last.
+fn each_from(from: usize, mut f: impl FnMut(Guest)) -> Option<usize> {
+    memory::each_block(from, |block, state| {
         if let Some(guest) = Guest::of(block, state) {
             f(guest);
         }
-    });
+    })
 }
 
-/// Shows every resident of the process that is not complete, and whose birth was noted.
-pub(crate) fn census(f: &mut dyn FnMut(&Sighting<'_>)) {
-    each(|guest| guest.show(f));
+/// Shows residents of the process that are not complete, and whose birth was noted: see
+/// [`each_from`].
+pub(crate) fn census(from: usize, f: &mut dyn FnMut(&Sighting<'_>)) -> Option<usize> {
+    each_from(from, |guest| guest.show(f))
+}
+
+/// Returns which resident is in a block, if one is there that is not complete.
+pub(crate) fn id_at(address: usize) -> Option<AsyncId> {
+    memory::with_state(address, |block, state| {
+        Guest::of(block, state).map(|guest| guest.body().life.id())
+    })
+    .flatten()
 }
 
 /// Shows the resident in a block, if there is one.

@@ -627,16 +627,15 @@ impl Drop for Pinned {
     }
 }
 
-/// Calls `f` with every block that ever held a task, and with its state. No lock is held.
-pub(crate) fn each_block(mut f: impl FnMut(NonNull<u8>, &State)) {
-    let mut address = 0;
-    while let Some(pinned) = Pinned::first_from(address) {
-        let Pinned(page) = pinned;
-        for slot in page.slots() {
-            f(page.block(slot), page.state(slot));
-        }
-        address = page.address() + 1;
+/// Calls `f` with every block of the first page at this address or above that ever held a task, and
+/// with its state. No lock is held. Returns where the next page may begin, `None` if there was none.
+pub(crate) fn each_block(from: usize, mut f: impl FnMut(NonNull<u8>, &State)) -> Option<usize> {
+    let pinned = Pinned::first_from(from)?;
+    let Pinned(page) = pinned;
+    for slot in page.slots() {
+        f(page.block(slot), page.state(slot));
     }
+    Some(page.address() + 1)
 }
 
 /// Calls `f` with the state in the block at this address, if there is, or was, a task.

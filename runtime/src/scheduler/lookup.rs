@@ -90,6 +90,16 @@ impl Drop for Claim {
     }
 }
 
+/// Returns every runtime that is alive.
+pub(crate) fn all_runtimes() -> Vec<Arc<Shared>> {
+    let runtime =
+        |slot: &RwLock<Slot>| match &slot.read().unwrap_or_else(PoisonError::into_inner).target {
+            Target::Runtime(runtime) => runtime.upgrade(),
+            Target::Local(_) => None,
+        };
+    SLOTS.iter().filter_map(runtime).collect()
+}
+
 /// Finds the runtime, or the set of local tasks, of a number, if it is alive.
 pub(crate) fn find(id: RuntimeId) -> Option<Target<Arc<Shared>, Arc<LocalQueue>>> {
     let slot = slot_of(id).read().unwrap_or_else(PoisonError::into_inner);

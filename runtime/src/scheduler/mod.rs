@@ -21,7 +21,7 @@ use crate::blocking::Pool;
 use crate::config::Config;
 use crate::driver::{self, Driver};
 use crate::enter;
-use crate::hooks::{CoarseTick, RuntimeId, ledger};
+use crate::hooks::{CoarseTick, RuntimeId, ledger, waits, wakes};
 use crate::park::{Found, Parker};
 use crate::primitive::{AtomicU64, Mutex};
 use crate::queue::inject::Inject;
@@ -98,6 +98,7 @@ pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
     asymmetric::prepare();
     // Said again it changes nothing.
     let _ = ledger::set_census(resident::census);
+    let _ = waits::set_wait_census(crate::waits::census);
     shared.claim.publish(&shared);
     Ok((shared, locals))
 }
@@ -105,6 +106,9 @@ pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
 /// Queues a task that was woken.
 #[inline]
 pub(crate) fn schedule(task: Runnable) {
+    if wakes::are_watched() {
+        task.note_wake();
+    }
     let elsewhere = enter::with_worker(|worker| match worker {
         Some(worker) if task.queue() == Some(worker.runtime()) => {
             worker.push(task);

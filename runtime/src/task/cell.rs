@@ -250,6 +250,26 @@ pub(crate) fn each_task(mut f: impl FnMut(&Sighting<'_>, TaskRef)) {
     });
 }
 
+/// Calls `f` with every task of the process that waits for the end of another, and with that one.
+pub(crate) fn each_join(mut f: impl FnMut(AsyncId, AsyncId)) {
+    resident::each(|guest| {
+        if guest.body().sort == Sort::Timer {
+            return;
+        }
+        // By I1 it is a task, whose reference is handed on.
+        let task = TaskRef(guest.into_raw().cast());
+        let place = &task.more().join_waker;
+        let joiner = || task.state().load().has_waker().then(|| place.load(Ordering::Relaxed));
+        // The pointer is only compared: what it points to may be gone. If it is still there after
+        // somebody was found at that place, it kept that one in memory.
+        let Some(seen) = joiner() else { return };
+        let found = resident::id_at(seen.addr());
+        if let (Some(waiter), true) = (found, joiner() == Some(seen)) {
+            f(waiter, task.id());
+        }
+    });
+}
+
 /// What all sorts of pointers to a task can do.
 trait ToHeader {
     fn header(&self) -> &Header;
@@ -324,6 +344,12 @@ impl Runnable {
         Some(unsafe { read(self.0) })
     }
 
+    /// Notes that the task was woken by the code that runs here.
+    #[cold]
+    pub(crate) fn note_wake(&self) {
+        self.body().life.woken();
+    }
+
     /// Makes a reference to the task.
     pub(crate) fn to_ref(&self) -> TaskRef {
         self.header().resident.state.add_ref();
@@ -343,6 +369,16 @@ impl Runnable {
 }
 
 impl TaskRef {
+    pub(crate) fn id(&self) -> AsyncId {
+        self.body().life.id()
+    }
+
+    /// Notes that the code of the task, which runs here, has woken it.
+    #[cold]
+    pub(crate) fn note_wake_by_itself(&self) {
+        self.body().life.woke_itself();
+    }
+
     #[inline]
     pub(crate) fn state(&self) -> &State {
         &self.header().resident.state

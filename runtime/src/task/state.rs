@@ -112,6 +112,15 @@ impl Snapshot {
         self.0 / REF_ONE
     }
 
+    /// How many references there are beside the task's own, its join handle's, and the caller's.
+    pub(crate) fn other_refs(self) -> usize {
+        self.refs().saturating_sub(2 + usize::from(self.is_joined()))
+    }
+
+    pub(crate) fn is_same(self, other: Snapshot) -> bool {
+        self.0 == other.0
+    }
+
     fn with(self, flags: usize) -> Snapshot {
         Snapshot(self.0 | flags)
     }

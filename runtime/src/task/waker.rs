@@ -15,8 +15,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
+use crate::hooks::{AsyncId, wakes};
 use crate::scheduler;
 use crate::task::cell::{self, TaskRef};
+use crate::task::coop;
 
 static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
 
@@ -53,6 +55,13 @@ impl Deref for Borrowed<'_> {
 pub(crate) fn task_of(waker: &Waker) -> Option<NonNull<()>> {
     let is_ours = std::ptr::eq(waker.vtable(), &raw const TABLE);
     if is_ours { NonNull::new(waker.data().cast_mut()) } else { None }
+}
+
+/// Returns the id of the task that a waker wakes; `None` if it is not a waker of ours.
+pub(crate) fn id_of(waker: &Waker) -> Option<AsyncId> {
+    let task = task_of(waker)?;
+    // SAFETY: I1: the waker has our table, and is borrowed for as long.
+    Some(unsafe { borrow(task.as_ptr()) }.id())
 }
 
 /// Borrows the task behind the data of one of our wakers.
@@ -205,16 +214,29 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 unsafe fn wake(data: *const ()) {
     // SAFETY: by I1: the caller gives up a waker with our table.
     let task = unsafe { borrow(data) };
-    if let Some(task) = ManuallyDrop::into_inner(task).wake() {
-        scheduler::schedule(task);
+    match ManuallyDrop::into_inner(task).wake() {
+        Some(task) => scheduler::schedule(task),
+        None if wakes::are_watched() => note_wake_by_itself(data),
+        None => {}
     }
 }
 
 unsafe fn wake_by_ref(data: *const ()) {
     // SAFETY: by I1: the caller has a waker with our table.
     let task = unsafe { borrow(data) };
-    if let Some(task) = task.wake_by_ref() {
-        scheduler::schedule(task);
+    match task.wake_by_ref() {
+        Some(task) => scheduler::schedule(task),
+        None if wakes::are_watched() => note_wake_by_itself(data),
+        None => {}
+    }
+}
+
+/// Notes it if the code that runs here is that of the task which was woken: it may be gone else.
+#[cold]
+fn note_wake_by_itself(data: *const ()) {
+    if coop::is_polling(data.addr()) {
+        // SAFETY: I1: this thread polls the task, which is alive as long as that lasts.
+        unsafe { borrow(data) }.note_wake_by_itself();
     }
 }
 

@@ -4,7 +4,7 @@ use std::task::Context;
 
 use crate::driver::timers::{Registered, TimerKey, TimerState};
 use crate::enter;
-use crate::hooks::RuntimeId;
+use crate::hooks::{AsyncId, RuntimeId};
 use crate::time::Instant;
 
 /// At most one timer in one of the wheels of a runtime, which it knows by its number, so that a timer
@@ -37,7 +37,8 @@ impl Entry {
         Instant::from_std(now.unwrap_or_else(std::time::Instant::now))
     }
 
-    /// Says whether the deadline has come; else sees to it that the task is woken then.
+    /// Says whether the deadline has come; else sees to it that the task is woken then. `id` says
+    /// which resource waits for it.
     ///
     /// A timer is registered at the first call that has to wait, with the worker that makes it.
     ///
@@ -47,6 +48,7 @@ impl Entry {
         &mut self,
         deadline: Instant,
         known: Deadline,
+        id: impl FnOnce() -> Option<AsyncId>,
         cx: &mut Context<'_>,
     ) -> bool {
         let Entry { runtime, timer } = self;
@@ -65,7 +67,7 @@ impl Entry {
             if known == Deadline::Unknown && timers.clock.now() >= deadline {
                 return true;
             }
-            match timers.register(worker, deadline, cx.waker().clone(), timer) {
+            match timers.register(worker, deadline, cx.waker().clone(), id(), timer) {
                 Registered::Due => return true,
                 Registered::Yes => {}
                 Registered::MustWake => shared.driver.wake(),

@@ -97,7 +97,7 @@ impl Interval {
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         let proceed = ready!(coop::poll_proceed(cx));
         let due = self.next;
-        if !self.entry.poll_due(due, Deadline::Unknown, cx) {
+        if !self.entry.poll_due(due, Deadline::Unknown, || Some(self.life.id()), cx) {
             return Poll::Pending;
         }
         proceed.made_progress();

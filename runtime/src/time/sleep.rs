@@ -155,16 +155,18 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let proceed = ready!(coop::poll_proceed(cx));
-        let (deadline, known) = (self.deadline, self.known);
-        if !self.has_elapsed && !self.entry.poll_due(deadline, known, cx) {
+        let Sleep { lodged, deadline, entry, known, has_elapsed } = &mut *self;
+        if *has_elapsed {
+            proceed.made_progress();
+            return Poll::Ready(());
+        }
+        let id = || lodged.as_ref().map(|lodged| lodged.life().id());
+        if !entry.poll_due(*deadline, *known, id, cx) {
             return Poll::Pending;
         }
         proceed.made_progress();
-        if self.has_elapsed {
-            return Poll::Ready(());
-        }
-        self.has_elapsed = true;
-        if let Some(lodged) = &self.lodged {
+        *has_elapsed = true;
+        if let Some(lodged) = lodged {
             lodged.life().run(|running| running.promise_resolve(Outcome::Ready));
         }
         Poll::Ready(())
