@@ -129,20 +129,13 @@ impl Bag {
     }
 }
 
-fn bag_key() -> &'static FrameKey {
-    static KEY: OnceLock<FrameKey> = OnceLock::new();
-    KEY.get_or_init(|| FrameKey::new(Inherit::Always))
-}
-
-fn branch_key() -> &'static FrameKey {
-    static KEY: OnceLock<FrameKey> = OnceLock::new();
-    KEY.get_or_init(|| FrameKey::new(Inherit::Always))
-}
+static BAG: FrameKey<Bag> = FrameKey::new(Inherit::Always);
+static BRANCH: FrameKey<Vec<Field>> = FrameKey::new(Inherit::Always);
 
 /// Puts an empty bag into a frame, and leaves the branch: a flow begins with no fields.
 pub(crate) fn with_new_bag(frame: &Frame) -> (Frame, Arc<Bag>) {
     let bag = Arc::new(Bag::default());
-    (frame.without(branch_key()).with(bag_key(), bag.clone()), bag)
+    (frame.without(&BRANCH).with(&BAG, bag.clone()), bag)
 }
 
 /// Adds fields to the branch of a frame.
@@ -151,15 +144,15 @@ pub(crate) fn with_branch(frame: &Frame, more: &[Field]) -> Frame {
     for (key, value) in more {
         put(&mut branch, key, value.clone());
     }
-    frame.with(branch_key(), Arc::new(branch))
+    frame.with(&BRANCH, Arc::new(branch))
 }
 
 fn bag_of(frame: &Frame) -> Option<Arc<Bag>> {
-    frame.get(bag_key()).and_then(|bag| bag.clone().downcast().ok())
+    frame.get_arc(&BAG)
 }
 
 fn branch_of(frame: &Frame) -> Option<Arc<Vec<Field>>> {
-    frame.get(branch_key()).and_then(|branch| branch.clone().downcast().ok())
+    frame.get_arc(&BRANCH)
 }
 
 /// Returns the id of the flow that is current.

@@ -1,6 +1,5 @@
 //! Gives the work on this thread a value, which what it creates takes over.
 
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
@@ -29,12 +28,13 @@ use crate::scope::{Change, Scope};
 /// ```
 pub struct AsyncLocal<T> {
     name: &'static str,
-    inherit: Inherit,
-    is_recurring: bool,
     default: Option<fn() -> T>,
     made_default: OnceLock<Arc<T>>,
     inspect: Option<fn(&T) -> String>,
-    key: OnceLock<Arc<FrameKey>>,
+    key: FrameKey<T>,
+    /// Set once the key's values have been declared to be shown; of a key that was made at run time
+    /// it says whether that is still there.
+    declared: OnceLock<Arc<()>>,
 }
 
 impl<T: Send + Sync + 'static> AsyncLocal<T> {
@@ -43,12 +43,11 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     pub const fn named(name: &'static str) -> AsyncLocal<T> {
         AsyncLocal {
             name,
-            inherit: Inherit::Always,
-            is_recurring: false,
             default: None,
             made_default: OnceLock::new(),
             inspect: None,
-            key: OnceLock::new(),
+            key: FrameKey::new(Inherit::Always),
+            declared: OnceLock::new(),
         }
     }
 
@@ -70,7 +69,7 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     /// Says which new resources take the value over: all of them, without this.
     #[must_use]
     pub const fn inherit(mut self, inherit: Inherit) -> AsyncLocal<T> {
-        self.inherit = inherit;
+        self.key = self.key.inherit(inherit);
         self
     }
 
@@ -78,7 +77,7 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     /// intervals, pooled connections.
     #[must_use]
     pub const fn recurring(mut self) -> AsyncLocal<T> {
-        self.is_recurring = true;
+        self.key = self.key.recurring();
         self
     }
 
@@ -89,16 +88,23 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
         self
     }
 
-    fn key(&self) -> &Arc<FrameKey> {
-        self.key.get_or_init(|| {
-            let key = FrameKey::new(self.inherit);
-            let key = Arc::new(if self.is_recurring { key.recurring() } else { key });
-            if let Some(text) = self.inspect {
-                let show = move |value: &(dyn Any + Send + Sync)| value.downcast_ref().map(text);
-                context::declare(self.name, &key, Box::new(show));
-            }
-            key
-        })
+    /// The key, for who sets the value: from the first one on it may be shown.
+    fn key(&self) -> &FrameKey<T> {
+        if self.inspect.is_some() && self.declared.get().is_none() {
+            self.declare();
+        }
+        &self.key
+    }
+
+    #[cold]
+    fn declare(&self) {
+        let Some(text) = self.inspect else { return };
+        let mine = Arc::new(());
+        if self.declared.set(mine.clone()).is_ok() {
+            let key = self.key.clone();
+            let show = Box::new(move |frame: &Frame| frame.get(&key).map(text));
+            context::declare(self.name, Arc::downgrade(&mine), show);
+        }
     }
 
     /// Returns the name.
@@ -118,10 +124,11 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     }
 
     /// Calls `f` with the value that is current, `None` where nothing is set.
+    #[inline]
     pub fn with<R>(&self, f: impl FnOnce(Option<&T>) -> R) -> R {
-        let key = self.key();
-        Frame::with_current(|frame| match frame.get(key) {
-            Some(value) => f(value.downcast_ref()),
+        Frame::with_current(|frame| match frame.get(&self.key) {
+            Some(value) => f(Some(value)),
+            None if self.default.is_none() => f(None),
             None => f(self.default().map(|value| &**value)),
         })
     }
@@ -138,11 +145,8 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     /// Returns the value without copying it.
     #[must_use]
     pub fn get_arc(&self) -> Option<Arc<T>> {
-        let key = self.key();
-        match Frame::with_current(|frame| frame.get(key).cloned()) {
-            Some(value) => value.downcast().ok(),
-            None => self.default().cloned(),
-        }
+        let value = Frame::with_current(|frame| frame.get_arc(&self.key));
+        value.or_else(|| self.default().cloned())
     }
 
     /// Returns a copy of the value; where nothing is set and nothing was said to be the default,
@@ -171,7 +175,7 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     /// # Cancel safety
     /// As safe as `future`. Its destructor, too, sees the value.
     pub fn scope<F: Future>(&self, value: T, future: F) -> Scope<F> {
-        Scope::new(Change::Set(self.key().clone(), Arc::new(value)), future)
+        Scope::new(Change::Value(self.key().value(Arc::new(value))), future)
     }
 
     /// Runs `f` with a value.
@@ -182,12 +186,12 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
 
     /// Returns a future that runs `future` without a value.
     pub fn exit<F: Future>(&self, future: F) -> Scope<F> {
-        Scope::new(Change::Unset(self.key().clone()), future)
+        Scope::new(Change::Value(self.key.no_value()), future)
     }
 
     /// Runs `f` without a value.
     pub fn sync_exit<R>(&self, f: impl FnOnce() -> R) -> R {
-        let frame = Frame::with_current(|frame| frame.without(self.key()));
+        let frame = Frame::with_current(|frame| frame.without(&self.key));
         frame.sync_scope(f)
     }
 
