@@ -39,6 +39,7 @@
 pub use forebear_hooks as hooks; // ids, events, hooks: the floor below
 
 mod primitive; // real atomics, or modelled ones
+mod asymmetric; // a fence that costs one side next to nothing
 mod config; // every knob
 mod spawn; // a future becomes a task
 mod resident; // where it lies, and is found

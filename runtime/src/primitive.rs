@@ -1,13 +1,14 @@
 //! Chooses between real atomics, locks and threads and loom's modelled ones.
 //!
 //! The one file of this crate that knows. Each side must provide: `AtomicBool`, `AtomicIsize`,
-//! `AtomicPtr`, `AtomicU16`, `AtomicU32`, `AtomicU64`, `AtomicUsize`, `Ordering`, `fence`, `Mutex` (whose `lock` ignores
+//! `AtomicPtr`, `AtomicU8`, `AtomicU16`, `AtomicU32`, `AtomicU64`, `AtomicUsize`, `Ordering`, `fence`, `Mutex` (whose `lock` ignores
 //! poisoning: no user code ever runs under one of our locks, so a poisoned one holds nothing half
-//! done), `MutexGuard` and `Condvar`. Statics stay on std: loom's atomics cannot be made in a constant.
+//! done), `MutexGuard`, `Condvar` and `per_thread`. Statics stay on std: loom's atomics cannot be made
+//! in a constant.
 
 pub(crate) use imp::{
-    AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Condvar, Mutex,
-    MutexGuard, Ordering, fence,
+    AtomicBool, AtomicIsize, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Condvar,
+    Mutex, MutexGuard, Ordering, fence, per_thread,
 };
 // What the slab alone needs, which is not modelled as a whole.
 #[cfg(not(loom))]
@@ -20,7 +21,8 @@ mod imp {
 
     pub(crate) use std::sync::MutexGuard;
     pub(crate) use std::sync::atomic::{
-        AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicIsize, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+        fence,
     };
 
     #[derive(Default)]
@@ -43,6 +45,16 @@ mod imp {
             }
         }
     }
+
+    /// A value that each thread has for itself, asked by `with`.
+    macro_rules! per_thread {
+        ($($(#[$meta:meta])* $name:ident: $type:ty = $make:expr;)*) => {
+            std::thread_local! {
+                $($(#[$meta])* static $name: $type = const { $make };)*
+            }
+        };
+    }
+    pub(crate) use per_thread;
 
     #[derive(Default)]
     pub(crate) struct Condvar(std::sync::Condvar);
@@ -84,7 +96,8 @@ mod imp {
 
     pub(crate) use loom::sync::MutexGuard;
     pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicIsize, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+        fence,
     };
 
     #[derive(Default)]
@@ -103,6 +116,15 @@ mod imp {
             self.0.try_lock().ok()
         }
     }
+
+    macro_rules! per_thread {
+        ($($(#[$meta:meta])* $name:ident: $type:ty = $make:expr;)*) => {
+            loom::thread_local! {
+                $($(#[$meta])* static $name: $type = $make;)*
+            }
+        };
+    }
+    pub(crate) use per_thread;
 
     pub(crate) struct Condvar(loom::sync::Condvar);
 

@@ -7,15 +7,15 @@
 //!
 //! # Memory ordering
 //!
-//! The deque hands tasks on with Release and Acquire, as crossbeam documents; so does the slot,
-//! which [`AtomicCell`] swaps, or stores where its owner knows that it is empty: nobody else puts
-//! anything there. A push is not a fence: see `scheduler/idle.rs`.
+//! The deque hands tasks on with Release and Acquire, as crossbeam documents; of the slot see
+//! `slot.rs`. A push is not a fence: see `scheduler/idle.rs`.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use crossbeam_deque::{Steal, Stealer, Worker as Deque};
-use crossbeam_utils::atomic::AtomicCell;
 
+use crate::queue::slot::{self, Owner, Slot};
 use crate::task::cell::Runnable;
 
 /// The slot is served so many times in a row before the deque has its turn.
@@ -30,7 +30,8 @@ const STEAL_MAX_TASKS: usize = 32;
 /// The worker's end.
 pub(crate) struct Local {
     deque: Deque<Runnable>,
-    /// Whether the slot was filled by us and not emptied by us: it saves a swap.
+    pub(crate) slot: Owner,
+    /// Whether the slot was filled and not emptied by us.
     slot_is_set: Cell<bool>,
     lifo_polls: Cell<u32>,
 }
@@ -38,16 +39,15 @@ pub(crate) struct Local {
 /// What other threads reach.
 pub(crate) struct Shared {
     stealer: Stealer<Runnable>,
-    slot: AtomicCell<Option<Runnable>>,
+    pub(crate) slot: Arc<Slot>,
 }
-
-// Without its own lock: else every push would take one.
-const _: () = assert!(AtomicCell::<Option<Runnable>>::is_lock_free());
 
 pub(crate) fn new() -> (Local, Shared) {
     let deque = Deque::new_fifo();
-    let shared = Shared { stealer: deque.stealer(), slot: AtomicCell::new(None) };
-    (Local { deque, slot_is_set: Cell::new(false), lifo_polls: Cell::new(0) }, shared)
+    let (owner, slot) = slot::new();
+    let shared = Shared { stealer: deque.stealer(), slot };
+    let (slot_is_set, lifo_polls) = (Cell::new(false), Cell::new(0));
+    (Local { deque, slot: owner, slot_is_set, lifo_polls }, shared)
 }
 
 /// Whether other workers can get at something that was not there before.
@@ -64,13 +64,12 @@ impl Local {
     /// Queues a task that was made ready by the one that runs: the first of them goes before all
     /// others, the rest behind. That the last goes first, as elsewhere, would take a swap for each.
     #[inline]
-    pub(crate) fn push(&self, shared: &Shared, task: Runnable) -> Pushed {
+    pub(crate) fn push(&self, task: Runnable) -> Pushed {
         if self.slot_is_set.replace(true) {
             self.deque.push(task);
             return Pushed::Stealable;
         }
-        // Only this thread fills the slot, and it has emptied it: no need to swap.
-        shared.slot.store(Some(task));
+        self.slot.put(task);
         Pushed::Private
     }
 
@@ -84,17 +83,17 @@ impl Local {
 
     /// Takes the task to run next.
     #[inline]
-    pub(crate) fn pop(&self, shared: &Shared) -> Option<Runnable> {
+    pub(crate) fn pop(&self) -> Option<Runnable> {
         if self.slot_is_set.get() {
             if self.lifo_polls.get() < LIFO_POLLS_MAX {
                 self.slot_is_set.set(false);
-                if let Some(task) = shared.slot.take() {
+                if let Some(task) = self.slot.take() {
                     self.lifo_polls.set(self.lifo_polls.get() + 1);
                     return Some(task);
                 }
             } else {
                 self.slot_is_set.set(false);
-                if let Some(task) = shared.slot.take() {
+                if let Some(task) = self.slot.take() {
                     self.deque.push(task);
                 }
             }
@@ -141,10 +140,5 @@ impl Shared {
 
     pub(crate) fn len(&self) -> usize {
         self.stealer.len()
-    }
-
-    /// Takes the task out of the slot, for a worker that has not come to it for long.
-    pub(crate) fn rescue_slot(&self) -> Option<Runnable> {
-        self.slot.take()
     }
 }

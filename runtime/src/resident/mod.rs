@@ -26,7 +26,7 @@ use std::ptr::{self, NonNull};
 use crate::hooks::ledger::Sighting;
 use crate::hooks::life::{Birth, Life};
 use crate::hooks::{Coarse, CoarseTick, LiveState, Reason};
-use crate::primitive::{AtomicBool, Ordering};
+use crate::primitive::{AtomicU8, Ordering};
 use crate::task::state::State;
 use memory::{Class, Slot};
 
@@ -43,13 +43,76 @@ pub(crate) struct Body {
     /// If somebody wants to know: then it is shown to who looks.
     pub(crate) born: Option<CoarseTick>,
     pub(crate) slot: Slot,
-    /// Somebody polls it, as seen from outside: Relaxed, because it orders nothing.
-    pub(crate) is_polled: AtomicBool,
+    pub(crate) note: Note,
     pub(crate) sort: Sort,
 }
 
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Resident>() == 80 && offset_of!(Resident, state) == 0);
+
+/// What the one who is inside a task keeps there: whether it polls, for who looks from outside, and how
+/// many of the references that are counted it has to spare. Relaxed, and no read-modify-writes: only
+/// that one writes it, and who comes after it is told by the state.
+pub(crate) struct Note(AtomicU8);
+
+const IS_POLLED: u8 = 1;
+const SPARE_ONE: u8 = 1 << 1;
+const SPARE_MAX: u8 = u8::MAX / SPARE_ONE;
+
+impl Note {
+    fn new() -> Note {
+        Note(AtomicU8::new(0))
+    }
+
+    #[inline]
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn set(&self, note: u8) {
+        self.0.store(note, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn set_polled(&self, is_polled: bool) {
+        self.set(self.get() & !IS_POLLED | u8::from(is_polled));
+    }
+
+    pub(crate) fn is_polled(&self) -> bool {
+        self.get() & IS_POLLED != 0
+    }
+
+    /// Takes a spare reference, if there is one.
+    #[inline]
+    pub(crate) fn take_spare(&self) -> bool {
+        let note = self.get();
+        let has_spare = note >= SPARE_ONE;
+        if has_spare {
+            self.set(note - SPARE_ONE);
+        }
+        has_spare
+    }
+
+    /// Keeps references for later; `false` if there are too many.
+    #[inline]
+    pub(crate) fn put_spare(&self, count: u8) -> bool {
+        let note = self.get();
+        let has_room = note / SPARE_ONE + count <= SPARE_MAX;
+        if has_room {
+            self.set(note + count * SPARE_ONE);
+        }
+        has_room
+    }
+
+    /// Takes all spare references, to give them up.
+    #[inline]
+    pub(crate) fn take_spares(&self) -> u8 {
+        let note = self.get();
+        self.set(note & IS_POLLED);
+        note / SPARE_ONE
+    }
+}
 
 /// What lies in a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +129,7 @@ pub(crate) enum Sort {
 impl Body {
     #[inline(always)]
     pub(crate) fn new(birth: Birth, born: Option<CoarseTick>, slot: Slot, sort: Sort) -> Body {
-        let is_polled = AtomicBool::new(false);
-        Body { life: Life::unborn(birth.single()), born, slot, is_polled, sort }
+        Body { life: Life::unborn(birth.single()), born, slot, note: Note::new(), sort }
     }
 }
 
@@ -138,9 +200,9 @@ impl Guest {
             return None;
         }
         let state = self.resident().state.load();
-        Some(if state.is_running() && self.body().is_polled.load(Ordering::Relaxed) {
+        Some(if state.is_running() && self.body().note.is_polled() {
             LiveState::Running
-        } else if state.is_running() || state.is_queued() {
+        } else if state.is_running() {
             LiveState::Queued
         } else {
             LiveState::Idle

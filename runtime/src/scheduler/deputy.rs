@@ -202,8 +202,7 @@ impl Clerk {
 
     fn execute(&self, task: Runnable) {
         let Clerk { shared, index, .. } = self;
-        // Relaxed: only its changing matters.
-        shared.remotes[*index].polls.fetch_add(1, Ordering::Relaxed);
+        shared.remotes[*index].queue.slot.count_poll();
         if shared.ending.has_begun() {
             poll::refuse(task);
         } else if let Some(again) = poll::run(task) {

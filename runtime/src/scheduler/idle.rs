@@ -6,7 +6,8 @@
 //! search on. So a burst wakes the workers one after the other, and a trickle wakes one.
 //!
 //! # Invariants
-//! S1. A worker that has said that it sleeps looks into every queue before it does.
+//! S1. A worker that has said that it sleeps looks into every queue before it does. If there is work
+//!     it stays awake, unless somebody searches.
 //! S2. Whoever makes work stealable asks [`Idle::notify`] after that.
 //!
 //! # Memory ordering
@@ -21,6 +22,11 @@
 //! on. Of F1 and F3, too, one is first: the finder sees `PushWork`, or the pusher sees `EndSearch`.
 //! All accesses to the words themselves are Relaxed: the fences order them. What the woken worker
 //! needs to see comes through its parker and the queues.
+//!
+//! A sleeper that leaves work to a search, because it read that there is one after F2: the last
+//! searcher says `EndSearch` before a fence, its own F2 or F3, and looks into the queues after it.
+//! That fence is not before the sleeper's F2, or the sleeper would have seen `EndSearch`; so it is
+//! after F1, too, and the searcher sees `PushWork`.
 //!
 //! A searcher that takes along more than it runs, and is not the last, asks nobody: the others will
 //! see it. That is the one promise without a fence: the Release of its [`Searching::end`] pairs with
@@ -56,12 +62,13 @@ impl Idle {
         Idle { workers, searching: AtomicIsize::new(0), asleep }
     }
 
-    /// Lets about half of the workers search, so that they do not fight over one victim.
+    /// Lets about half of the workers search, so that they do not fight over one victim. One more,
+    /// because one that was just chosen may not run yet.
     ///
     /// The check and the count may race: one searcher too many is harmless.
     pub(crate) fn try_search(&self) -> Option<Searching<'_>> {
         let searching = self.searching.load(Ordering::Relaxed).max(0).unsigned_abs();
-        (2 * searching < self.workers).then(|| self.search())
+        (2 * searching <= self.workers).then(|| self.search())
     }
 
     fn search(&self) -> Searching<'_> {
@@ -155,6 +162,11 @@ impl<'a> Asleep<'a> {
         (!was_asleep).then_some(Searching(self.idle))
     }
 
+    /// Says whether somebody searches: then the worker may sleep though there is work.
+    pub(crate) fn is_covered(&self) -> bool {
+        self.idle.searching.load(Ordering::Relaxed) > 0
+    }
+
     /// Says whether a notifier has chosen the worker.
     pub(crate) fn is_chosen(&self) -> bool {
         let word = &self.idle.asleep[self.worker / BITS];
@@ -201,8 +213,9 @@ mod model {
     impl World {
         fn new(workers: usize, tasks: usize, work: Work) -> Arc<World> {
             Arc::new(World {
-                // Of a pair both may search at once: as if there were more workers.
-                idle: Idle::new(if work == Work::Pair { workers + 1 } else { workers }),
+                // Of a pair both may search at once; else one has to leave it to the other: as if
+                // there were fewer workers.
+                idle: Idle::new(if work == Work::Pair { workers } else { 1 }),
                 inject: AtomicUsize::new(0),
                 workers: (0..workers).map(|_| Worker::default()).collect(),
                 left: AtomicUsize::new(tasks),
@@ -277,7 +290,10 @@ mod model {
                     continue;
                 }
                 let asleep = self.idle.sleep(me, searching.take());
-                while !self.has_work() && !self.is_over() && !asleep.is_chosen() {
+                let stays_awake = (self.has_work() && !asleep.is_covered())
+                    || self.is_over()
+                    || asleep.is_chosen();
+                if !stays_awake {
                     own.parker.park();
                 }
                 searching = asleep.wake();

@@ -16,19 +16,20 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
+use crate::asymmetric;
 use crate::blocking::Pool;
 use crate::config::Config;
 use crate::driver::{self, Driver};
 use crate::enter;
 use crate::hooks::{CoarseTick, RuntimeId, ledger};
 use crate::park::{Found, Parker};
-use crate::primitive::{AtomicU64, Mutex, Ordering};
+use crate::primitive::{AtomicU64, Mutex};
 use crate::queue::inject::Inject;
 use crate::queue::local::{self, Local};
 use crate::resident;
 use crate::task::cell::{self, Runnable};
+use crate::task::local_set;
 use crate::task::poll;
-use crate::task::{family, local_set};
 
 use idle::Idle;
 pub(crate) use lookup::Target;
@@ -55,8 +56,6 @@ pub(crate) struct Shared {
 pub(crate) struct Remote {
     pub(crate) queue: local::Shared,
     pub(crate) parker: Parker,
-    /// How many tasks it has begun to run, for the monitor. Relaxed: only its changing matters.
-    pub(crate) polls: AtomicU64,
     /// How often it has gone to sleep, and how often it has gone on. Relaxed, as the next.
     pub(crate) parks: AtomicU64,
     pub(crate) unparks: AtomicU64,
@@ -79,7 +78,6 @@ pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
         remotes.push(CachePadded::new(Remote {
             queue,
             parker: Parker::new(),
-            polls: AtomicU64::new(0),
             parks: AtomicU64::new(0),
             unparks: AtomicU64::new(0),
             busy_ns: AtomicU64::new(0),
@@ -97,7 +95,7 @@ pub(crate) fn new(config: Config) -> io::Result<(Arc<Shared>, Vec<Local>)> {
         ending: Ending::new(workers),
         config,
     });
-    family::fence::prepare();
+    asymmetric::prepare();
     // Said again it changes nothing.
     let _ = ledger::set_census(resident::census);
     shared.claim.publish(&shared);
@@ -211,8 +209,8 @@ impl Shared {
         count
     }
 
-    /// Says how many tasks each worker has begun to run.
+    /// Says how many polls a worker has begun.
     pub(crate) fn polls(&self, worker: usize) -> u64 {
-        self.remotes[worker].polls.load(Ordering::Relaxed)
+        self.remotes[worker].queue.slot.phases().div_ceil(2)
     }
 }

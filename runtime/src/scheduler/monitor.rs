@@ -50,7 +50,7 @@ pub(crate) struct Monitor {
 /// What the monitor remembers of a worker.
 #[derive(Clone, Default)]
 struct Seen {
-    polls: u64,
+    phase: u64,
     intervals: u32,
 }
 
@@ -135,16 +135,16 @@ fn look_at_driver(shared: &Shared, wakers: &mut Vec<Waker>) {
 /// Gives what stuck workers cannot run to the others.
 fn look_at_workers(shared: &Shared, seen: &mut [Seen]) {
     for (worker, seen) in seen.iter_mut().enumerate() {
-        let polls = shared.polls(worker);
-        if polls != seen.polls {
-            *seen = Seen { polls, intervals: 0 };
+        let phase = shared.remotes[worker].queue.slot.phases();
+        if phase != seen.phase {
+            *seen = Seen { phase, intervals: 0 };
             continue;
         }
         seen.intervals += 1;
         if seen.intervals >= STUCK_INTERVALS {
             let queue = &shared.remotes[worker].queue;
             // Under the injector's lock: a task that is on its way is not forgotten by the end.
-            let is_rescued = shared.inject.push_from(|| queue.rescue_slot());
+            let is_rescued = shared.inject.push_from(|| queue.slot.rescue(phase));
             if is_rescued || !queue.is_empty() {
                 shared.notify();
             }

@@ -73,10 +73,13 @@ impl Worker {
     /// Hands all tasks of its own queue to the others, before it blocks.
     pub(crate) fn vacate(&self) {
         let mut is_any = false;
-        while let Some(task) = self.local.pop(&self.remote().queue) {
+        // It is in a poll, but not in one that anybody rescues the slot from.
+        self.local.slot.end_poll();
+        while let Some(task) = self.local.pop() {
             self.shared.inject.push_woken(task);
             is_any = true;
         }
+        self.local.slot.begin_poll();
         if is_any {
             self.shared.notify();
         }
@@ -153,7 +156,7 @@ impl Worker {
                 return Some(task);
             }
         }
-        self.local.pop(&self.remote().queue).or_else(|| self.pop_inject())
+        self.local.pop().or_else(|| self.pop_inject())
     }
 
     /// Takes what came from outside. All but the first go into its own queue, for others to steal.
@@ -206,10 +209,10 @@ impl Worker {
     }
 
     fn execute(&self, task: Runnable) {
-        let polls = &self.remote().polls;
-        // Relaxed, and not a read-modify-write: only this thread writes it.
-        polls.store(polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        if let Some(again) = poll::run(task) {
+        self.local.slot.begin_poll();
+        let again = poll::run(task);
+        self.local.slot.end_poll();
+        if let Some(again) = again {
             let pushed = self.local.push_back(again);
             self.note(pushed);
         }
@@ -221,7 +224,7 @@ impl Worker {
         let pushed = if self.is_dispatching.get() {
             self.local.push_back(task)
         } else {
-            self.local.push(&self.remote().queue, task)
+            self.local.push(task)
         };
         self.note(pushed);
     }
@@ -251,12 +254,12 @@ impl Worker {
         if self.shared.driver.is_worth_a_glance() {
             self.turn(Turn::Glance);
         } else {
-            self.fire_timers();
+            self.dispatch();
         }
     }
 
     /// Wakes whom a turn has found, and whoever's timer is due.
-    fn fire_timers(&self) {
+    fn dispatch(&self) {
         let mut wakers = self.wakers.take();
         self.is_dispatching.set(true);
         self.shared.driver.wake_all(&mut wakers);
@@ -265,8 +268,17 @@ impl Worker {
         self.announce();
     }
 
-    /// Says whether it could have the driver.
+    /// Takes what the driver has, and wakes whom it concerns. Says whether it could have the driver.
     fn turn(&self, turn: Turn) -> bool {
+        let had_driver = self.poll_driver(turn);
+        if had_driver {
+            self.dispatch();
+        }
+        had_driver
+    }
+
+    /// Takes what the driver has, for `dispatch`. Says whether it could have the driver.
+    fn poll_driver(&self, turn: Turn) -> bool {
         let mut wakers = self.wakers.take();
         let Some(mut driver) = self.shared.driver_core.try_lock() else {
             self.wakers.set(wakers);
@@ -281,7 +293,6 @@ impl Worker {
         }
         drop(driver);
         self.wakers.set(wakers);
-        self.fire_timers();
         true
     }
 
@@ -289,21 +300,20 @@ impl Worker {
     fn sleep<'a>(&'a self, searching: Option<Searching<'a>>) -> Option<Searching<'a>> {
         let asleep = self.shared.idle.sleep(self.index, searching);
         self.note_sleep();
-        loop {
-            // It may drop what is foreign, which may make tasks ready: before the last look.
-            life::rest();
-            if self.shared.has_work()
-                || !self.local.is_empty()
-                || self.shared.ending.has_begun()
-                || asleep.is_chosen()
-            {
-                break;
-            }
-            self.park();
-        }
+        // It may drop what is foreign, which may make tasks ready: before the last look.
+        life::rest();
+        let stays_awake = (self.shared.has_work() && !asleep.is_covered())
+            || !self.local.is_empty()
+            || self.shared.ending.has_begun()
+            || asleep.is_chosen();
+        let had_driver = !stays_awake && self.park();
+        // Before it wakes anybody: those may ask for help, and not from this worker.
         let searching = asleep.wake();
         self.shared.monitor.worker_woke();
         self.note_wake();
+        if had_driver {
+            self.dispatch();
+        }
         searching
     }
 
@@ -322,10 +332,13 @@ impl Worker {
         self.shared.config.thread_unparks();
     }
 
-    fn park(&self) {
-        if !self.turn(Turn::Sleep) {
+    /// Sleeps in the driver or, if somebody else does, on its own. Says which.
+    fn park(&self) -> bool {
+        let had_driver = self.poll_driver(Turn::Sleep);
+        if !had_driver {
             self.remote().parker.park();
         }
+        had_driver
     }
 
     /// Cancels what is left in its own queue; the last worker to come here cancels all the rest.
@@ -337,7 +350,7 @@ impl Worker {
     }
 
     fn drain_queue(&self) {
-        while let Some(task) = self.local.pop(&self.remote().queue) {
+        while let Some(task) = self.local.pop() {
             poll::refuse(task);
         }
     }
@@ -409,11 +422,14 @@ impl Worker {
         life::rest();
         let asleep = self.shared.idle.sleep(self.index, None);
         self.note_sleep();
-        if self.shared.inject.is_empty() && self.local.is_empty() && !self.skip_time() {
-            self.park();
-        }
+        let stays_awake =
+            !self.shared.inject.is_empty() || !self.local.is_empty() || self.skip_time();
+        let had_driver = !stays_awake && self.park();
         Searching::end_any(asleep.wake());
         self.note_wake();
+        if had_driver {
+            self.dispatch();
+        }
     }
 
     /// If the clock stands and nothing else can happen, moves it to the next timer. Says whether

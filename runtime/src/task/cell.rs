@@ -10,8 +10,8 @@
 //!     in a cell, and the `vtable` was made for the type of that very cell.
 //! I2. A `TaskRef` owns one of the references that the state counts. The cell is freed by who gives
 //!     up the last; one is the task's own, until it is complete.
-//! I3. A `Runnable` exists at most once per task, and only while the state says `QUEUED` or
-//!     `RUNNING`: so the task is not complete. It is made at birth, by a wake that the state asks
+//! I3. A `Runnable` exists at most once per task, and only while the state says `RUNNING`: so the
+//!     task is not complete. It is made at birth, by a wake that the state asks
 //!     to submit, and by who gives up an `Inside` to a queue.
 //! I4. An `Inside` exists at most once per task, not beside a `Runnable`, and only while the state
 //!     says `RUNNING`. It is made of a `Runnable`, and taken by `rest`, `hold` and `finish`. Before
@@ -23,6 +23,8 @@
 //!     `JOIN_WAKER` when the task became complete.
 //! I7. A cell stays where it was allocated, and its future leaves the stage only by being dropped
 //!     there.
+//! I8. What the `note` says is to spare are references that the state counts, and that nobody has.
+//!     It belongs to the holder of the `Inside`, and to the code that this polls, on its thread.
 
 #![allow(unsafe_code, reason = "island: the layout of a task")]
 
@@ -46,6 +48,7 @@ use crate::hooks::{Coarse, ledger::Sighting};
 use crate::primitive::{AtomicPtr, Ordering};
 use crate::resident::memory::{self, Class};
 use crate::resident::{self, Body, Resident, Sort};
+use crate::task::coop;
 use crate::task::error::JoinError;
 use crate::task::state::{DropJoin, Finish, Rest, Snapshot, Start, State, Wake, WakeByValue};
 use crate::task::waker::{Borrowed, ThinWaker};
@@ -285,6 +288,22 @@ impl ToHeader for Runnable {
 }
 
 impl Runnable {
+    /// Gives up the pointer together with the right it stands for.
+    #[inline]
+    pub(crate) fn into_raw(self) -> *mut () {
+        self.0.as_ptr().cast()
+    }
+
+    /// Takes back what [`into_raw`](Runnable::into_raw) gave up; of null, nothing.
+    ///
+    /// # Safety
+    /// - `raw` is null or came from `into_raw`.
+    /// - It was not taken back before.
+    #[inline]
+    pub(crate) unsafe fn from_raw(raw: *mut ()) -> Option<Runnable> {
+        NonNull::new(raw.cast()).map(Runnable)
+    }
+
     /// Returns the number of the runtime, or of the set of local tasks, that queues it.
     #[inline]
     pub(crate) fn queue(&self) -> Option<RuntimeId> {
@@ -387,6 +406,34 @@ impl TaskRef {
         let header = self.0;
         mem::forget(self);
         free(header);
+    }
+}
+
+/// So many references are counted at once, if the one who is inside needs one and has none to spare.
+const SPARE_BATCH: u8 = 16;
+
+impl TaskRef {
+    /// As `clone`, and cheaper for code that the task itself runs: for that a waker is cloned mostly.
+    #[inline]
+    pub(crate) fn clone_inside(&self) -> TaskRef {
+        if !coop::is_polling(self.0.addr().get()) {
+            return self.clone();
+        }
+        let note = &self.body().note;
+        if !note.take_spare() {
+            self.state().add_refs(usize::from(SPARE_BATCH) + 1);
+            // By I8; there is room, since there was none to spare.
+            let _ = note.put_spare(SPARE_BATCH);
+        }
+        TaskRef(self.0)
+    }
+
+    /// As `drop`, and cheaper for code that the task itself runs.
+    #[inline]
+    pub(crate) fn drop_inside(self) {
+        if coop::is_polling(self.0.addr().get()) && self.body().note.put_spare(1) {
+            mem::forget(self);
+        }
     }
 }
 
@@ -585,16 +632,14 @@ impl Inside {
     /// keeps the output.
     #[inline]
     pub(crate) fn poll(&self, cx: &mut Context<'_>, running: &Running<'_>) -> Poll<Outcome> {
-        let body = self.0.body();
-        body.is_polled.store(true, Ordering::Relaxed);
+        self.0.body().note.set_polled(true);
         // SAFETY: by I5 the stage is the holder's; by I1 the function fits the cell.
         unsafe { (self.0.more().vtable.poll)(self.0.0, cx, running) }
     }
 
     /// Drops the future; the output is that the task was cancelled.
     pub(crate) fn cancel(&self, id: AsyncId) {
-        let body = self.0.body();
-        body.is_polled.store(true, Ordering::Relaxed);
+        self.0.body().note.set_polled(true);
         // SAFETY: by I5 the stage is the holder's; by I1 the function fits the cell.
         unsafe { (self.0.more().vtable.cancel)(self.0.0, id) };
     }
@@ -614,6 +659,7 @@ impl Inside {
     #[inline]
     pub(crate) fn rest(self) -> Rested {
         self.waits();
+        self.0.body().note.set_polled(false);
         match self.state().rest() {
             Rest::Idle => Rested::Idle,
             Rest::Again => Rested::Again(self.hold()),
@@ -624,7 +670,7 @@ impl Inside {
     /// Leaves the right to run the task to a queue.
     #[inline]
     pub(crate) fn hold(self) -> Runnable {
-        self.0.body().is_polled.store(false, Ordering::Relaxed);
+        self.0.body().note.set_polled(false);
         self.0
     }
 
@@ -632,6 +678,7 @@ impl Inside {
     #[inline]
     pub(crate) fn finish(self, mut output: Output) {
         let mut seen = self.state().load();
+        let spare = self.0.body().note.take_spares().into();
         loop {
             if !seen.is_joined() && output == Output::Kept {
                 // The handle went and leaves the stage to us.
@@ -639,7 +686,7 @@ impl Inside {
             }
             // Read before it is sure whose it is: afterwards the task may be gone.
             let joiner = self.0.more().join_waker.load(Ordering::Relaxed);
-            match self.state().finish(seen) {
+            match self.state().finish(seen, spare) {
                 Err(now) => seen = now,
                 Ok(Finish::Released { has_waker, is_last }) => {
                     if is_last {

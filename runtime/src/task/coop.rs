@@ -35,19 +35,23 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::hooks::AsyncId;
+use crate::primitive::per_thread;
 use crate::task::waker;
 
 /// So many things may be ready in one poll of a task before it has to let others go first.
 ///
 /// tokio's number. A read of a socket takes about a microsecond, so a poll takes a tenth of a
 /// millisecond, if it does nothing else.
-const BUDGET_UNITS: u8 = 128;
+const BUDGET_UNITS: u32 = 128;
 
-/// What is left in the poll that runs.
+/// What is left in the poll that runs: so many units, or [`Budget::UNLIMITED`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Budget {
-    Unlimited,
-    Units(u8),
+struct Budget(u32);
+
+impl Budget {
+    const NONE: Budget = Budget(0);
+    const WHOLE: Budget = Budget(BUDGET_UNITS);
+    const UNLIMITED: Budget = Budget(u32::MAX);
 }
 
 /// What is known of the poll that runs.
@@ -64,15 +68,20 @@ struct Now {
 /// No task has an odd address.
 const YIELDED: usize = 1;
 
-thread_local! {
-    static NOW: Cell<Now> =
-        const { Cell::new(Now { task: None, place: 0, budget: Budget::Unlimited }) };
+per_thread! {
+    NOW: Cell<Now> = Cell::new(Now { task: None, place: 0, budget: Budget::UNLIMITED });
 }
 
+#[inline]
+fn now() -> Now {
+    NOW.with(Cell::get)
+}
+
+#[inline]
 fn change(f: impl FnOnce(&mut Now)) {
-    let mut now = NOW.get();
-    f(&mut now);
-    NOW.set(now);
+    let mut changed = now();
+    f(&mut changed);
+    NOW.with(|now| now.set(changed));
 }
 
 /// A poll runs, until this is dropped.
@@ -84,42 +93,42 @@ pub(crate) struct Turn {
 /// Begins the poll of a task, with a full budget.
 #[inline]
 pub(crate) fn turn(task: AsyncId, place: usize) -> Turn {
-    enter(Now { task: Some(task), place, budget: Budget::Units(BUDGET_UNITS) })
+    enter(Now { task: Some(task), place, budget: Budget::WHOLE })
 }
 
 /// Begins the poll of something that is no task.
 pub(crate) fn turn_of_root() -> Turn {
-    enter(Now { task: None, place: 0, budget: Budget::Units(BUDGET_UNITS) })
+    enter(Now { task: None, place: 0, budget: Budget::WHOLE })
 }
 
 /// Begins something inside a poll that may take as long as it does.
 pub(crate) fn break_from_turns() -> Turn {
-    enter(Now { budget: Budget::Unlimited, ..NOW.get() })
+    enter(Now { budget: Budget::UNLIMITED, ..now() })
 }
 
 #[inline]
-fn enter(now: Now) -> Turn {
-    Turn { outer: NOW.replace(now) }
+fn enter(next: Now) -> Turn {
+    Turn { outer: NOW.with(|now| now.replace(next)) }
 }
 
 impl Turn {
     /// Says whether the task has asked to be polled again.
     #[inline]
     pub(crate) fn has_yielded(&self) -> bool {
-        NOW.get().place & YIELDED != 0
+        now().place & YIELDED != 0
     }
 }
 
 impl Drop for Turn {
     #[inline]
     fn drop(&mut self) {
-        NOW.set(self.outer);
+        NOW.with(|now| now.set(self.outer));
     }
 }
 
 /// Returns the task whose poll runs on this thread.
 pub(crate) fn current_task() -> Option<AsyncId> {
-    NOW.get().task
+    now().task
 }
 
 /// Sees to it that whoever is being polled is polled again, when others have had their turn.
@@ -129,17 +138,21 @@ pub(crate) fn current_task() -> Option<AsyncId> {
 #[inline]
 pub(crate) fn again(cx: &Context<'_>) {
     match waker::task_of(cx.waker()) {
-        Some(task) if task.addr().get() == NOW.get().place & !YIELDED => {
-            change(|now| now.place |= YIELDED);
-        }
+        Some(task) if is_polling(task.addr().get()) => change(|now| now.place |= YIELDED),
         _ => cx.waker().wake_by_ref(),
     }
+}
+
+/// Says whether it is the task at this address that this thread polls: then this thread is inside it.
+#[inline]
+pub(crate) fn is_polling(place: usize) -> bool {
+    now().place & !YIELDED == place
 }
 
 /// Says whether something may still be ready in the poll that runs.
 #[must_use]
 pub fn has_budget_remaining() -> bool {
-    NOW.get().budget != Budget::Units(0)
+    now().budget != Budget::NONE
 }
 
 /// Takes a unit of the budget, for who is about to find out whether something is ready.
@@ -164,13 +177,13 @@ pub fn has_budget_remaining() -> bool {
 /// ```
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
-    let found = NOW.get().budget;
-    if let Budget::Units(units) = found {
-        let Some(left) = units.checked_sub(1) else {
-            again(cx);
-            return Poll::Pending;
-        };
-        change(|now| now.budget = Budget::Units(left));
+    let found = now().budget;
+    if found == Budget::NONE {
+        again(cx);
+        return Poll::Pending;
+    }
+    if found != Budget::UNLIMITED {
+        change(|now| now.budget = Budget(found.0 - 1));
     }
     Poll::Ready(RestoreOnPending(Cell::new(Some(found))))
 }
@@ -326,7 +339,7 @@ mod tests {
         (used, count.0.load(Ordering::Relaxed))
     }
 
-    const ALL: u32 = BUDGET_UNITS as u32;
+    const ALL: u32 = BUDGET_UNITS;
     const NO_LIMIT: (u32, u32) = (1001, 0);
 
     fn id(raw: u64) -> AsyncId {

@@ -17,13 +17,12 @@
 //! its thread brought the count, too.
 //!
 //! Somebody who seeds a watch with what is alive counts the watch, passes the heavy side of
-//! `fence.rs`, and then looks for tasks; who spawns lets the new task be seen, passes the light side
+//! `asymmetric.rs`, and then looks for tasks; who spawns lets the new task be seen, passes the light side
 //! in [`is_any_watched`], and then reads the count. So either the seeder sees the task, or its
 //! spawner the watch. Of one that ends: that the seeder found it not complete was a
 //! read-modify-write of its state, whose Release pairs with the Acquire of the one that completes
 //! it; who completes it reads the count after that.
 
-pub(crate) mod fence; // who must see the other
 #[cfg(feature = "context")]
 mod seed; // what is alive when a watch begins
 
@@ -32,6 +31,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::asymmetric;
 use crate::facade;
 use crate::hooks::{AsyncId, execution_async_id};
 use crate::primitive::Mutex;
@@ -191,7 +191,7 @@ impl Drop for Watch {
 /// Says whether anybody watches anything.
 #[inline]
 pub(crate) fn is_any_watched() -> bool {
-    fence::light();
+    asymmetric::light();
     WATCHES.load(Ordering::Relaxed) > 0
 }
 

@@ -3,15 +3,15 @@
 //! # State
 //!
 //! ```text
-//!            1 wake            2 start
-//!   idle ───────────▶ queued ───────────▶ running ──5 finish──▶ complete
-//!    ▲                                    │  ▲ │
-//!    └──────────────3 rest────────────────┘  └─┘ 4 again (woken while running)
+//!               1 wake
+//!   idle ─────────────────▶ running ──5 finish──▶ complete
+//!    ▲                      │  ▲ │
+//!    └────────3 rest────────┘  └─┘ 2 start, 4 again (woken while running)
 //! ```
 //! Running means that somebody has the right to the inside of the task. That is a worker in its
-//! poll, or a queue that was given the right together with the task: a task is born running, in
-//! the queue it is spawned into, and stays so when it yields or was woken while it ran. So only
-//! a wake from idle has to be told apart when a task is taken from a queue.
+//! poll, or a queue that was given the right together with the task: by its spawner, by a wake, or
+//! by a poll that was not to be the last. Who takes it from a queue is inside at once, unless
+//! something was said meanwhile.
 //!
 //! [`abort`](State::abort) and [`stop`](State::stop) go the way of a wake: they mark the task and
 //! see to it that it is run once more; whoever runs it then cancels it. So nobody but the one who
@@ -19,8 +19,8 @@
 //!
 //! | bits | name          | set by                    | cleared by                          | meaning                            |
 //! |------|---------------|---------------------------|-------------------------------------|------------------------------------|
-//! | 0    | `QUEUED`      | [`State::wake`]           | [`State::start`], [`State::rest`]   | it is to be run (once more)        |
-//! | 1    | `RUNNING`     | birth, [`State::start`]   | [`State::rest`], [`State::finish`]  | somebody has the right inside      |
+//! | 0    | `NOTIFIED`    | [`State::wake`], [`State::abort`], [`State::stop`] | [`State::start`], [`State::rest`]   | something was said while it ran     |
+//! | 1    | `RUNNING`     | birth, [`State::wake`]    | [`State::rest`], [`State::finish`]  | somebody has the right inside      |
 //! | 2    | `COMPLETE`    | [`State::finish`]         | never                               | the output is decided              |
 //! | 3    | `ABORTED`     | [`State::abort`]          | never                               | its handle gave it up              |
 //! | 4    | `STOPPED`     | [`State::stop`]           | never                               | its runtime is ending              |
@@ -31,16 +31,16 @@
 //! | 9..  | refs          | clone                     | drop                                | pointers to the task               |
 //!
 //! One reference is the task's own, from birth to completion: so whoever knows that a task is
-//! queued or running needs none. The others are those of handles and wakers. A word without
+//! running needs none. The others are those of handles and wakers. A word without
 //! references, or of a complete task, is nobody's way to the task: see [`State::try_ref`].
 //!
 //! # Memory ordering
 //!
 //! Every transition is a read-modify-write with Acquire and Release, also one that changes
-//! nothing: a wake that finds the task queued must still hand what its thread did before to
-//! whoever starts the task next. That is the pair of this file: each transition's Release with
+//! nothing: a wake that finds the task notified must still hand what its thread did before to
+//! whoever polls the task next. That is the pair of this file: each transition's Release with
 //! the Acquire of the one that reads it. Two may do without. A task that is taken from a queue
-//! with the right to it needs no start: the queue hands on what the one before did. And who finds,
+//! needs no transition if nothing was said: the queue hands on what the one before did. And who finds,
 //! by an Acquire load, that a complete task has one reference, its own, is alone with it: all the
 //! others were given up with Release, and nobody gets a new one.
 //!
@@ -52,7 +52,7 @@ use std::fmt;
 use crate::hooks::Reason;
 use crate::primitive::{AtomicUsize, Ordering};
 
-const QUEUED: usize = 1;
+const NOTIFIED: usize = 1;
 const RUNNING: usize = 1 << 1;
 const COMPLETE: usize = 1 << 2;
 const ABORTED: usize = 1 << 3;
@@ -62,7 +62,7 @@ const JOIN_WAKER: usize = 1 << 6;
 const RECALLED: usize = 1 << 7;
 const RESTED: usize = 1 << 8;
 const FLAGS: usize =
-    QUEUED | RUNNING | COMPLETE | ABORTED | STOPPED | JOINED | JOIN_WAKER | RECALLED | RESTED;
+    NOTIFIED | RUNNING | COMPLETE | ABORTED | STOPPED | JOINED | JOIN_WAKER | RECALLED | RESTED;
 const REF_ONE: usize = 1 << 9;
 
 // The flags are distinct, and share no bit with the count.
@@ -82,8 +82,8 @@ impl Snapshot {
         self.0 & flag != 0
     }
 
-    pub(crate) fn is_queued(self) -> bool {
-        self.has(QUEUED)
+    pub(crate) fn is_notified(self) -> bool {
+        self.has(NOTIFIED)
     }
 
     pub(crate) fn is_running(self) -> bool {
@@ -125,7 +125,11 @@ impl Snapshot {
     }
 
     fn without_ref(self) -> Snapshot {
-        Snapshot(self.0 - REF_ONE)
+        self.without_refs(1)
+    }
+
+    fn without_refs(self, count: usize) -> Snapshot {
+        Snapshot(self.0 - count * REF_ONE)
     }
 
     /// Why the task is to be cancelled, if it is. What its own handle said comes first.
@@ -266,10 +270,10 @@ impl State {
         self.update(|now| {
             if now.is_complete() {
                 (now, Wake::TooLate)
-            } else if now.is_queued() || now.is_running() {
-                (now.with(QUEUED), Wake::Seen)
+            } else if now.is_running() {
+                (now.with(NOTIFIED), Wake::Seen)
             } else {
-                (now.with(QUEUED), Wake::Submit)
+                (now.with(RUNNING), Wake::Submit)
             }
         })
     }
@@ -282,25 +286,24 @@ impl State {
             if now.is_complete() {
                 let is_last = next.refs() == 0;
                 (next, if is_last { WakeByValue::Free } else { WakeByValue::Released })
-            } else if now.is_queued() || now.is_running() {
-                (next.with(QUEUED), WakeByValue::Released)
+            } else if now.is_running() {
+                (next.with(NOTIFIED), WakeByValue::Released)
             } else {
-                (next.with(QUEUED), WakeByValue::Submit)
+                (next.with(RUNNING), WakeByValue::Submit)
             }
         })
     }
 
-    /// Transition 2: the caller, who has taken the task from a queue, becomes the only one inside.
+    /// Transition 2: the caller, who has taken the task from a queue, begins to poll it.
     #[inline]
     pub(crate) fn start(&self) -> Start {
         let now = self.load();
-        if now.is_running() && !now.is_queued() {
-            // The queue had the right to it, and nothing has happened since.
+        debug_assert!(now.is_running(), "start from {now:?}");
+        if !now.is_notified() {
             return Start::Poll;
         }
         self.update(|now| {
-            debug_assert!(now.is_queued() || now.is_running(), "start from {now:?}");
-            let next = now.without(QUEUED).with(RUNNING);
+            let next = now.without(NOTIFIED);
             match now.doom() {
                 Some(reason) => (next, Start::Cancel(reason)),
                 None => (next, Start::Poll),
@@ -317,8 +320,8 @@ impl State {
                 return (now, Rest::Cancel(reason));
             }
             let next = now.with(RESTED);
-            if now.is_queued() {
-                (next.without(QUEUED), Rest::Again)
+            if now.is_notified() {
+                (next.without(NOTIFIED), Rest::Again)
             } else {
                 (next.without(RUNNING), Rest::Idle)
             }
@@ -326,11 +329,13 @@ impl State {
     }
 
     /// Transition 5: the output is decided and visible to who reads this. `seen` is how the caller
-    /// saw the task, and what it has prepared for; if that has changed, the `Err` says how it is.
+    /// saw the task, and what it has prepared for; if that has changed, the `Err` says how it is. So
+    /// many references are `spare`, and given up as well.
     #[inline]
-    pub(crate) fn finish(&self, seen: Snapshot) -> Result<Finish, Snapshot> {
+    pub(crate) fn finish(&self, seen: Snapshot, spare: usize) -> Result<Finish, Snapshot> {
         debug_assert!(seen.is_running(), "finish from {seen:?}");
-        let complete = seen.without(RUNNING | QUEUED | JOIN_WAKER).with(COMPLETE);
+        let complete =
+            seen.without(RUNNING | NOTIFIED | JOIN_WAKER).with(COMPLETE).without_refs(spare);
         let is_kept = seen.has_waker() && seen.has(RECALLED);
         let next = if is_kept { complete } else { complete.without_ref() };
         self.0
@@ -356,11 +361,10 @@ impl State {
         self.update(|now| {
             if now.is_complete() || now.has(why) {
                 (now, Wake::TooLate)
-            } else if now.is_queued() || now.is_running() {
-                // It has to run once more, to be cancelled.
-                (now.with(why | QUEUED), Wake::Seen)
             } else {
-                (now.with(why | QUEUED), Wake::Submit)
+                // It has to run once more, to be cancelled.
+                let verdict = if now.is_running() { Wake::Seen } else { Wake::Submit };
+                (now.with(why | NOTIFIED | RUNNING), verdict)
             }
         })
     }
@@ -410,7 +414,12 @@ impl State {
 
     #[inline]
     pub(crate) fn add_ref(&self) {
-        let before = Snapshot(self.0.fetch_add(REF_ONE, Ordering::Relaxed));
+        self.add_refs(1);
+    }
+
+    #[inline]
+    pub(crate) fn add_refs(&self, count: usize) {
+        let before = Snapshot(self.0.fetch_add(count * REF_ONE, Ordering::Relaxed));
         if before.0 > REFS_MAX {
             // Going on would free the task under its pointers.
             std::process::abort();
@@ -444,7 +453,7 @@ impl State {
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let flags = [
-            (QUEUED, "queued"),
+            (NOTIFIED, "notified"),
             (RUNNING, "running"),
             (COMPLETE, "complete"),
             (ABORTED, "aborted"),
@@ -484,7 +493,7 @@ mod tests {
             "offer" => Some(format!("{:?}", state.offer_waker())),
             "recall" => Some(format!("{:?}", state.recall_waker())),
             "find" => Some(format!("{}", state.try_ref())),
-            "finish" => match state.finish(state.load()).ok()? {
+            "finish" => match state.finish(state.load(), 0).ok()? {
                 Finish::Released { has_waker: true, is_last: false } => Some("wakes".into()),
                 Finish::Released { is_last, .. } => last(is_last),
                 Finish::Kept => Some("keeps".into()),
@@ -560,8 +569,8 @@ mod tests {
         let _ = state.start();
         let seen = state.load();
         let _ = state.wake();
-        let now = state.finish(seen).expect_err("it was woken meanwhile");
-        assert!(state.finish(now).is_ok());
+        let now = state.finish(seen, 0).expect_err("it was woken meanwhile");
+        assert!(state.finish(now, 0).is_ok());
     }
 }
 
@@ -671,7 +680,7 @@ mod model {
             self.seen.lock().unwrap().ends += 1;
             let mut seen = self.state().load();
             loop {
-                match self.state().finish(seen) {
+                match self.state().finish(seen, 0) {
                     Err(now) => seen = now,
                     Ok(Finish::Released { is_last: true, .. }) => return self.free(),
                     Ok(Finish::Released { is_last: false, .. }) => return,
@@ -809,7 +818,7 @@ mod model {
                     let mut seen = state.load();
                     loop {
                         let read = place.load(Ordering::Relaxed);
-                        match state.finish(seen) {
+                        match state.finish(seen, 0) {
                             Err(now) => seen = now,
                             Ok(Finish::Released { has_waker, .. }) => {
                                 return if has_waker { read } else { 0 };

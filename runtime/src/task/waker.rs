@@ -81,7 +81,7 @@ impl ThinWaker {
             Some(task) => {
                 // SAFETY: I1: it has our table, and is borrowed for as long.
                 let task = unsafe { borrow(task.as_ptr()) };
-                ThinWaker(TaskRef::clone(&task).into_raw())
+                ThinWaker(task.clone_inside().into_raw())
             }
             None => ThinWaker::boxed(waker.clone()),
         }
@@ -157,7 +157,7 @@ impl Drop for ThinWaker {
                 drop_foreign(Some(*waker));
             }
             // SAFETY: by I2 it is a task, whose reference is given up here.
-            None => drop(unsafe { TaskRef::from_raw(self.0) }),
+            None => unsafe { TaskRef::from_raw(self.0) }.drop_inside(),
         }
     }
 }
@@ -198,7 +198,7 @@ pub(crate) fn drop_foreign(waker: Option<Waker>) {
 unsafe fn clone(data: *const ()) -> RawWaker {
     // SAFETY: by I1: the caller has a waker with our table.
     let task = unsafe { borrow(data) };
-    task.state().add_ref();
+    mem::forget(task.clone_inside());
     RawWaker::new(data, &TABLE)
 }
 
@@ -220,5 +220,5 @@ unsafe fn wake_by_ref(data: *const ()) {
 
 unsafe fn drop_waker(data: *const ()) {
     // SAFETY: by I1: the caller gives up a waker with our table.
-    drop(ManuallyDrop::into_inner(unsafe { borrow(data) }));
+    ManuallyDrop::into_inner(unsafe { borrow(data) }).drop_inside();
 }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::{Watch, fence, index, strike_off};
+use super::{Watch, index, strike_off};
+use crate::asymmetric;
 use crate::facade;
 use crate::hooks::AsyncId;
 use crate::task::{AbortHandle, cell};
@@ -39,7 +40,7 @@ pub(crate) fn watch_of(root: AsyncId) -> Arc<Watch> {
 /// one was that is gone.
 pub(crate) fn seed(watch: &Arc<Watch>, root: AsyncId) {
     // From here on, who spawns what a look does not find sees that there is a watch.
-    fence::heavy();
+    asymmetric::heavy();
     let mut is_settled = false;
     while !is_settled {
         is_settled = true;

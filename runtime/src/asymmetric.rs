@@ -7,12 +7,15 @@
 //! or is at a place where it need not (membarrier(2)). Then [`light`] only has to keep the compiler
 //! from changing the order.
 //!
-//! Where there is no such call, or it is refused, both are the fence.
+//! Where there is no such call, or it is refused, and in a model, both are the fence.
 
-use std::sync::atomic::{AtomicBool, Ordering, compiler_fence, fence};
+use std::sync::atomic::{AtomicBool, Ordering, compiler_fence};
 
-/// Whether `light` has to be a fence. Relaxed: it is written before the first task is spawned.
-static IS_REFUSED: AtomicBool = AtomicBool::new(cfg!(not(target_os = "linux")));
+use crate::primitive::fence;
+
+/// Whether `light` has to be a fence. Relaxed: it is written before the first task is spawned. On
+/// std's atomics even under loom, which has no static ones.
+static IS_REFUSED: AtomicBool = AtomicBool::new(cfg!(any(loom, not(target_os = "linux"))));
 
 /// To be called before anything is spawned.
 pub(crate) fn prepare() {
@@ -24,7 +27,7 @@ pub(crate) fn prepare() {
 
 /// The side that is taken often.
 #[inline]
-pub(super) fn light() {
+pub(crate) fn light() {
     if IS_REFUSED.load(Ordering::Relaxed) {
         fence(Ordering::SeqCst);
     } else {
@@ -33,8 +36,7 @@ pub(super) fn light() {
 }
 
 /// The side that is taken seldom.
-#[cfg(feature = "context")]
-pub(super) fn heavy() {
+pub(crate) fn heavy() {
     fence(Ordering::SeqCst);
     #[cfg(target_os = "linux")]
     if !IS_REFUSED.load(Ordering::Relaxed) {
