@@ -3,13 +3,15 @@
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
-use std::sync::{Arc, OnceLock};
+use std::panic::Location;
+use std::sync::{Arc, OnceLock, Weak};
 
 use forebear_hooks::life::Entered;
 use forebear_hooks::{AsyncId, Frame, FrameKey, Inherit, execution_async_id};
 
 use crate::inspect::context;
 use crate::scope::{Change, Scope};
+use crate::strict::{self, Note};
 
 /// A value that follows the work: a task, timer or flow that is created where it is set has it
 /// too, unless the key says otherwise.
@@ -89,7 +91,7 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     }
 
     /// The key, for who sets the value: from the first one on it may be shown.
-    fn key(&self) -> &FrameKey<T> {
+    pub(crate) fn key(&self) -> &FrameKey<T> {
         if self.inspect.is_some() && self.declared.get().is_none() {
             self.declare();
         }
@@ -125,16 +127,33 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
 
     /// Calls `f` with the value that is current, `None` where nothing is set.
     #[inline]
+    #[track_caller]
     pub fn with<R>(&self, f: impl FnOnce(Option<&T>) -> R) -> R {
+        let location = Location::caller();
         Frame::with_current(|frame| match frame.get(&self.key) {
             Some(value) => f(Some(value)),
-            None if self.default.is_none() => f(None),
+            None if self.default.is_none() => {
+                if strict::is_enabled() {
+                    strict::note_read(self.name, location);
+                }
+                f(None)
+            }
             None => f(self.default().map(|value| &**value)),
         })
     }
 
+    /// As [`get`](AsyncLocal::get), for who does not mind that there is none.
+    pub(crate) fn get_silently(&self) -> Option<T>
+    where
+        T: Clone,
+    {
+        Frame::with_current(|frame| frame.get(&self.key).cloned())
+    }
+
     /// Returns a copy of the value.
     #[must_use]
+    #[inline]
+    #[track_caller]
     pub fn get(&self) -> Option<T>
     where
         T: Clone,
@@ -144,14 +163,20 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
 
     /// Returns the value without copying it.
     #[must_use]
+    #[track_caller]
     pub fn get_arc(&self) -> Option<Arc<T>> {
         let value = Frame::with_current(|frame| frame.get_arc(&self.key));
-        value.or_else(|| self.default().cloned())
+        let value = value.or_else(|| self.default().cloned());
+        if value.is_none() && strict::is_enabled() {
+            strict::note_read(self.name, Location::caller());
+        }
+        value
     }
 
     /// Returns a copy of the value; where nothing is set and nothing was said to be the default,
     /// the default of its type.
     #[must_use]
+    #[track_caller]
     pub fn get_or_default(&self) -> T
     where
         T: Clone + Default,
@@ -163,6 +188,7 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     ///
     /// # Errors
     /// Where nothing is set; the error names the key, and how this code came to run.
+    #[track_caller]
     pub fn try_get(&self) -> Result<T, NotInContext>
     where
         T: Clone,
@@ -199,9 +225,14 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     ///
     /// The end of a scope or of a poll restores what it found, whatever the guards did. So do not
     /// hold one across an `.await`: after it, the value is gone, and the guard does nothing.
+    #[track_caller]
     pub fn enter(&self, value: T) -> LocalGuard {
         let frame = Frame::with_current(|frame| frame.with(self.key(), Arc::new(value)));
-        LocalGuard { entered: frame.enter() }
+        if strict::is_enabled() {
+            let (frame, note) = Note::leave(&frame, self.name, Location::caller());
+            return LocalGuard { entered: frame.enter(), note };
+        }
+        LocalGuard { entered: frame.enter(), note: Weak::new() }
     }
 }
 
@@ -216,6 +247,8 @@ impl<T> fmt::Debug for AsyncLocal<T> {
 #[derive(Debug)]
 pub struct LocalGuard {
     entered: Entered,
+    /// In strict mode, what tells of a guard that is used in the wrong place.
+    note: Weak<Note>,
 }
 
 impl LocalGuard {
@@ -223,6 +256,14 @@ impl LocalGuard {
     #[must_use]
     pub fn is_here(&self) -> bool {
         self.entered.is_here()
+    }
+}
+
+impl Drop for LocalGuard {
+    fn drop(&mut self) {
+        if let Some(note) = self.note.upgrade() {
+            note.close(self.is_here());
+        }
     }
 }
 

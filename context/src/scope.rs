@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use forebear_hooks::{Frame, FrameValue};
 use pin_project_lite::pin_project;
@@ -16,6 +17,8 @@ pub(crate) enum Change {
     Value(FrameValue),
     /// Fields are added to those of the branch.
     Fields(Vec<Field>),
+    /// There is a deadline, unless a sooner one is around.
+    Deadline(Instant),
     /// Whatever is around.
     Replace(Frame),
 }
@@ -25,6 +28,7 @@ impl Change {
         match self {
             Change::Value(value) => outer.changed(value),
             Change::Fields(fields) => fields::with_branch(outer, fields),
+            Change::Deadline(deadline) => outer.with_deadline(*deadline),
             Change::Replace(frame) => frame.clone(),
         }
     }

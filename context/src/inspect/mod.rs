@@ -10,6 +10,6 @@ mod ancestry; // one of them, and what it descends from
 
 pub use ancestry::{LineageText, lineage};
 pub use context::declare_field;
-pub(crate) use snapshot::count;
 pub use snapshot::{ResourceInfo, Snapshot, snapshot, snapshot_of};
+pub(crate) use snapshot::{count, for_each_context};
 pub use tree::{Tree, tree_all, tree_of};

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use forebear_hooks::ledger::take_census;
-use forebear_hooks::{AsyncId, Coarse, Kind, LiveState, RuntimeId};
+use forebear_hooks::{AsyncId, Coarse, Frame, Kind, LiveState, RuntimeId};
 
 use crate::inspect::context::Declarations;
 use crate::lineage::Ancestor;
@@ -142,6 +142,19 @@ fn take(wanted: impl Fn(&Entry) -> bool) -> Snapshot {
     let (now, declared) = (Coarse::now(), Declarations::now());
     let info = |(id, seen)| ResourceInfo::seen(id, seen, now, &declared);
     Snapshot { resources: entries.into_iter().map(info).collect() }
+}
+
+/// Calls `f` with each resource of the process that holds a context, and with that.
+pub(crate) fn for_each_context(mut f: impl FnMut(&ResourceInfo, &Frame)) {
+    let wanted = |entry: &Entry| !entry.frame.is_empty();
+    let mut entries = residents(wanted);
+    entries.extend(tracker::map().copy_others(wanted));
+    let (now, declared) = (Coarse::now(), Declarations::now());
+    for (id, seen) in entries {
+        f(&ResourceInfo::of(id, &seen, now, &declared), &seen.entry.frame);
+        // Its owner may have let go of the context meanwhile: then the destructors run here.
+        quietly(|| drop(seen));
+    }
 }
 
 /// Copies tasks and timers, from where their executor keeps them.

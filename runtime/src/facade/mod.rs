@@ -7,6 +7,8 @@
 //! and that can be known; and `creator_of(AsyncId)`, which says what is known of a resource.
 
 #[cfg(feature = "context")]
+pub mod deadline; // until when, and not longer
+#[cfg(feature = "context")]
 pub mod inspect; // the tree of this runtime
 #[cfg(feature = "context")]
 mod subtree; // all that descends from one resource
@@ -17,8 +19,9 @@ mod without_context;
 
 #[cfg(feature = "context")]
 pub use forebear_context::{
-    AsyncLocal, Flow, FlowBuilder, LocalGuard, NotInContext, OwnedAsyncLocal, Scope, Snapshot,
-    fields, flow, flow_id, testing, tracker,
+    AsyncLocal, Carried, Flow, FlowBuilder, FlowEnd, FlowOutcome, LocalGuard, NotInContext, Origin,
+    OwnedAsyncLocal, Scope, Snapshot, fields, flow, flow_id, strict, testing, tracker, try_flow,
+    wire,
 };
 #[cfg(feature = "context")]
 pub use forebear_hooks::Inherit;
