@@ -112,6 +112,11 @@ impl Origin {
         Origin { frame: extracted.frame(), sender: None, extracted: Some(Arc::new(extracted)) }
     }
 
+    #[cfg(feature = "http")]
+    pub(crate) fn extracted(&self) -> Option<&Extracted> {
+        self.extracted.as_deref()
+    }
+
     /// Returns what sent the message: the flow, if it was sent in one. `None` if that was another
     /// process.
     #[must_use]

@@ -113,6 +113,7 @@ pub(crate) type Field = (&'static str, Value);
 
 /// The fields of one flow.
 pub(crate) struct Bag {
+    name: Cow<'static, str>,
     flow: OnceLock<AsyncId>,
     started: Instant,
     is_over: AtomicBool,
@@ -122,8 +123,9 @@ pub(crate) struct Bag {
 }
 
 impl Bag {
-    fn new() -> Bag {
+    fn new(name: Cow<'static, str>) -> Bag {
         Bag {
+            name,
             flow: OnceLock::new(),
             started: Instant::now(),
             is_over: AtomicBool::new(false),
@@ -142,6 +144,10 @@ impl Bag {
 
     pub(crate) fn flow(&self) -> Option<AsyncId> {
         self.flow.get().copied()
+    }
+
+    pub(crate) fn name(&self) -> &Cow<'static, str> {
+        &self.name
     }
 
     pub(crate) fn started(&self) -> Instant {
@@ -183,8 +189,8 @@ static BAG: FrameKey<Bag> = FrameKey::new(Inherit::Always);
 static BRANCH: FrameKey<Vec<Field>> = FrameKey::new(Inherit::Always);
 
 /// Puts an empty bag into a frame, and leaves the branch: a flow begins with no fields.
-pub(crate) fn with_new_bag(frame: &Frame) -> (Frame, Arc<Bag>) {
-    let bag = Arc::new(Bag::new());
+pub(crate) fn with_new_bag(frame: &Frame, name: Cow<'static, str>) -> (Frame, Arc<Bag>) {
+    let bag = Arc::new(Bag::new(name));
     (frame.without(&BRANCH).with(&BAG, bag.clone()), bag)
 }
 

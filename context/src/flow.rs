@@ -23,6 +23,8 @@ use forebear_hooks::{AsyncId, Frame, Kind, Outcome};
 use pin_project_lite::pin_project;
 
 use crate::carried::Extracted;
+#[cfg(feature = "http")]
+use crate::carried::Origin;
 use crate::fields::{self, Bag, Value};
 use crate::local::AsyncLocal;
 use crate::quiet::quietly;
@@ -99,6 +101,12 @@ where
 #[must_use]
 pub fn id() -> Option<AsyncId> {
     Frame::with_current(fields::bag_of).and_then(|bag| bag.flow())
+}
+
+/// Returns the name of the flow that is current.
+#[must_use]
+pub fn name() -> Option<Cow<'static, str>> {
+    Frame::with_current(fields::bag_of).map(|bag| bag.name().clone())
 }
 
 /// Returns for how long the flow that is current has been going on; what it left behind when it
@@ -348,6 +356,17 @@ impl Ongoing {
         }
     }
 
+    /// Ends the flow with a result that is there. What the destructor throws goes no further: what
+    /// was said is final.
+    #[cfg(feature = "http")]
+    pub(crate) fn complete(&mut self, outcome: &FlowOutcome, drop_source: impl FnOnce()) {
+        let dropped = self.run(|running| self.conclude(running, outcome, drop_source));
+        if let Some(Err(payload)) = dropped {
+            std::mem::forget(payload);
+        }
+        self.end(outcome);
+    }
+
     /// Ends the flow before it has a result.
     pub(crate) fn cancel(&mut self, drop_source: impl FnOnce()) {
         let cancelled = &FlowOutcome::Cancelled;
@@ -364,6 +383,12 @@ impl Ongoing {
 
 impl Drop for Ongoing {
     fn drop(&mut self) {
+        // Here it comes while a caller unwinds, who has not taken it up yet.
+        if self.life.is_some() && std::thread::panicking() {
+            let panicked = &FlowOutcome::Panicked;
+            self.run(|running| self.conclude(running, panicked, || {}).is_ok());
+            self.end(panicked);
+        }
         self.cancel(|| {});
     }
 }
@@ -396,20 +421,20 @@ impl FlowBuilder {
     #[track_caller]
     pub fn new(name: impl Into<Cow<'static, str>>) -> FlowBuilder {
         let inherited = Frame::with_current(|frame| frame.inherited_by(Kind::FLOW));
-        FlowBuilder::of(Birth::new(Kind::FLOW, || "flow").name(name), &inherited)
+        FlowBuilder::of(Birth::new(Kind::FLOW, || "flow"), &inherited, name.into())
     }
 
     /// Begins with a name, of a flow that has nothing of what is here but a link to it: with an empty
     /// context, and without ancestors.
     #[track_caller]
     pub fn root(name: impl Into<Cow<'static, str>>) -> FlowBuilder {
-        let birth = Birth::new(Kind::FLOW, || "flow").name(name).root();
-        FlowBuilder::of(birth, &Frame::empty())
+        let birth = Birth::new(Kind::FLOW, || "flow").root();
+        FlowBuilder::of(birth, &Frame::empty(), name.into())
     }
 
-    fn of(birth: Birth, inherited: &Frame) -> FlowBuilder {
-        let (frame, bag) = fields::with_new_bag(inherited);
-        FlowBuilder { birth, frame, bag: BagRef(bag) }
+    fn of(birth: Birth, inherited: &Frame, name: Cow<'static, str>) -> FlowBuilder {
+        let (frame, bag) = fields::with_new_bag(inherited, name.clone());
+        FlowBuilder { birth: birth.name(name), frame, bag: BagRef(bag) }
     }
 
     /// Says what caused it, if that is not what is running.
@@ -440,6 +465,15 @@ impl FlowBuilder {
     pub fn deadline(mut self, deadline: Instant) -> FlowBuilder {
         self.frame = self.frame.with_deadline(deadline);
         self
+    }
+
+    /// Gives it what came from another process, besides what it has of this one.
+    #[cfg(feature = "http")]
+    pub(crate) fn of_origin(self, origin: &Origin) -> FlowBuilder {
+        match origin.extracted() {
+            Some(extracted) => self.extracted(extracted),
+            None => self,
+        }
     }
 
     /// Gives it what came from another process.

@@ -34,6 +34,7 @@ pub mod tracker; // the ledger that is kept by it
 mod lineage; // what is gone and not forgotten
 pub mod inspect; // the same, to look at
 pub mod testing; // checks for tests
+pub mod interop; // in other people's crates
 
 pub use carried::{Carried, Origin};
 pub use flow::id as flow_id;

@@ -73,6 +73,8 @@ pub use facade::{
     NotInContext, Origin, OwnedAsyncLocal, Scope, Snapshot, deadline, fields, flow, flow_id,
     inspect, strict, testing, tracker, try_flow, wire,
 };
+#[cfg(feature = "context")]
+pub use forebear_context as context;
 #[cfg(feature = "macros")]
 pub use forebear_macros::{main, test};
 pub use spawn::{spawn, spawn_root};

@@ -24,7 +24,7 @@ const FLOORS: [Floor; 5] = [
     Floor { folder: "runtime/examples/orders/", package: "orders", may_name: &["forebear"] },
 ];
 
-const LEAVES: [&str; 3] = ["tests/", "tests/renamed/", "benches/"];
+const LEAVES: [&str; 4] = ["tests/", "tests/interop/", "tests/renamed/", "benches/"];
 
 impl Floor {
     fn of(path: &str) -> Option<&'static Floor> {

@@ -5,7 +5,7 @@ use crate::file::{File, find_words, is_word};
 use crate::tree::Tree;
 
 /// The only files of our crates that may say `unsafe`.
-const ISLANDS: [&str; 13] = [
+const ISLANDS: [&str; 14] = [
     "hooks/src/current.rs",
     "hooks/src/held.rs",
     "hooks/src/in_place.rs",
