@@ -146,11 +146,13 @@ impl Birth {
         self
     }
 
+    /// Makes the record, and gives it to `put`, which is compiled twice: where a plain record is made,
+    /// so that it is made in the place where it is put, and for the others, which are moved there.
     #[inline(always)]
-    pub(crate) fn conceive(self) -> Record {
+    pub(crate) fn conceive<R>(self, put: impl FnOnce(Record) -> R) -> R {
         match self.more {
-            None => current::make_here(self.plain),
-            Some(more) => conceive_special(self.plain, more),
+            None => put(current::make_here(self.plain)),
+            Some(more) => put(conceive_special(self.plain, more)),
         }
     }
 }
@@ -193,9 +195,11 @@ fn conceive(plain: Plain, more: Option<&mut More>, here: Here<'_>) -> Record {
     let trigger = more.as_ref().and_then(|more| more.trigger).or(caused);
     let is_flow_root =
         plain.kind == Kind::FLOW || more.as_ref().is_some_and(|more| more.is_flow_root);
+    // What is made by code of a runtime, and does not say otherwise, belongs to that runtime.
+    let runtime = plain.runtime.or_else(|| parent.and_then(|parent| parent.runtime));
     let (scope, epoch, hidden) = match registry::nobody_since() {
         Some(epoch) => (0, epoch, 0),
-        None => Family { id, parent, creator, is_flow_root }.decide(),
+        None => Family { id, kind: plain.kind, runtime, parent, creator, is_flow_root }.decide(),
     };
     // A root, too, leads back to what made it, by its link.
     if let Some(parent) = parent {
@@ -226,8 +230,7 @@ fn conceive(plain: Plain, more: Option<&mut More>, here: Here<'_>) -> Record {
         ext,
         scope,
         epoch,
-        // What is made by code of a runtime, and does not say otherwise, belongs to that runtime.
-        runtime: plain.runtime.or_else(|| parent.and_then(|parent| parent.runtime)),
+        runtime,
         kind: plain.kind,
         flags: Flags::at_birth(flags),
         lookers: Lookers::none(),
@@ -237,6 +240,8 @@ fn conceive(plain: Plain, more: Option<&mut More>, here: Here<'_>) -> Record {
 /// A newborn, and what it has from its ancestors.
 struct Family<'a> {
     id: AsyncId,
+    kind: Kind,
+    runtime: Option<RuntimeId>,
     parent: Option<&'a Record>,
     creator: Option<&'a Record>,
     is_flow_root: bool,
@@ -249,7 +254,8 @@ impl Family<'_> {
     fn decide(&self) -> (u32, u32, u32) {
         if !current::is_telling() && self.parent.is_none_or(|parent| parent.hidden() == 0) {
             if let Some(digest) = registry::digest() {
-                if let Some(scope) = digest.scope(self.creator, self.is_flow_root) {
+                let scope = digest.scope(self.kind, self.runtime, self.creator, self.is_flow_root);
+                if let Some(scope) = scope {
                     return (scope, digest.epoch, 0);
                 }
             }
@@ -265,19 +271,21 @@ impl Family<'_> {
             // Bits of a parent that is older than the hook speak of an earlier hook in its slot.
             let known = |record: &&Record| record.epoch >= hook.epoch;
             let inherited = self.parent.filter(known).map_or(0, Record::hidden);
-            if inherited & hook.bit() != 0 || current::is_called(hook.epoch) {
-                hidden |= hook.bit();
+            if inherited & hook.bit != 0 || current::is_called(hook.epoch) {
+                hidden |= hook.bit;
                 continue;
             }
             let creator = self.creator.filter(known);
             let newborn = Newborn {
                 id: self.id,
+                kind: self.kind,
+                runtime: self.runtime,
                 creator: self.creator.map(|creator| creator.id),
                 is_flow_root: self.is_flow_root,
-                creator_is_followed: creator.map(|creator| creator.scope & hook.bit() != 0),
+                creator_is_followed: creator.map(|creator| creator.scope & hook.bit != 0),
             };
             if hook.filter.follows(&newborn, hook.epoch) {
-                scope |= hook.bit();
+                scope |= hook.bit;
             }
         }
         (scope, hooks.epoch, hidden)

@@ -53,12 +53,15 @@ pub(crate) fn before(record: &Record) -> Pair {
 
 #[cold]
 fn told_before(record: &Record) -> Pair {
+    if !record.is_born() {
+        return Pair::default();
+    }
     let hooks = registry::hooks();
     let emission = Emission::of(record);
     let mut owed = 0;
     let is_told = |hook: &Enabled| {
         let is_owed = hook.wants_pair() && is_told(hook, &emission);
-        owed |= if is_owed { hook.bit() } else { 0 };
+        owed |= if is_owed { hook.bit } else { 0 };
         is_owed && hook.events.has(Event::Before)
     };
     tell(&emission, Event::Before, hooks.hooks.iter(), is_told, |hook, resource| {
@@ -78,7 +81,7 @@ pub(crate) fn after(record: &Record, pair: Pair) {
 #[cold]
 fn told_after(record: &Record, hooks: &HookSet, owed: u32) {
     let emission = Emission::of(record);
-    let is_told = |hook: &Enabled| owed & hook.bit() != 0 && hook.events.has(Event::After);
+    let is_told = |hook: &Enabled| owed & hook.bit != 0 && hook.events.has(Event::After);
     tell(&emission, Event::After, hooks.hooks.iter().rev(), is_told, |hook, resource| {
         hook.hook.after(resource);
     });
@@ -94,6 +97,9 @@ pub(crate) fn promise_resolve(record: &Record, outcome: Outcome) {
 
 #[cold]
 fn told_promise_resolve(record: &Record, outcome: Outcome) {
+    if !record.is_born() {
+        return;
+    }
     let emission = Emission::of(record);
     let hooks = registry::hooks();
     let is_told =
@@ -157,21 +163,21 @@ fn tell<'h>(
 /// Says whether `hook` has followed this resource from its birth.
 #[inline]
 fn follows(hook: &Enabled, record: &Record) -> bool {
-    record.scope & hook.bit() != 0
-        && record.epoch >= hook.epoch
-        && hook.filter.admits(record.kind, record.runtime)
+    record.scope & hook.bit != 0 && record.epoch >= hook.epoch && admits(hook, record)
 }
 
-/// Says whether `hook` hears of this resource; one that attached late is first told its `init`.
-/// Of one that is not born yet nobody hears.
+#[inline]
+fn admits(hook: &Enabled, record: &Record) -> bool {
+    !hook.is_tested_late || hook.filter.admits(record.kind, record.runtime)
+}
+
+/// Says whether `hook` hears of this resource, which is born; one that attached late is first told
+/// its `init`.
 #[inline]
 fn is_told(hook: &Enabled, emission: &Emission<'_>) -> bool {
     let record = emission.record;
-    if !record.is_born() {
-        return false;
-    }
     if record.epoch >= hook.epoch {
-        return follows(hook, record);
+        return record.scope & hook.bit != 0 && admits(hook, record);
     }
     hook.filter.attach_existing
         && hook.filter.admits(record.kind, record.runtime)

@@ -2,7 +2,9 @@
 //!
 //! Whether a hook follows a resource is decided once, at its birth, and kept as one bit per hook
 //! in the record: descendants take the bit over, which is what makes a subtree or a sampled flow.
-//! Kind and runtime do not run in families, so they are tested at each emission.
+//! Kind and runtime do not run in families. For a hook that takes no families they are part of the
+//! decision, so that what it does not follow costs nothing; for others they are tested at each
+//! emission.
 
 use std::fmt;
 
@@ -23,17 +25,21 @@ pub(crate) struct Filter {
 /// What of a newborn resource decides whether it is followed.
 pub(crate) struct Newborn {
     pub(crate) id: AsyncId,
+    pub(crate) kind: Kind,
+    pub(crate) runtime: Option<RuntimeId>,
     pub(crate) creator: Option<AsyncId>,
     pub(crate) is_flow_root: bool,
     /// Whether the hook follows the creator, if the creator is young enough for it to know.
     pub(crate) creator_is_followed: Option<bool>,
 }
 
-/// Which newborns a hook takes.
+/// Which newborns a hook takes, of one runtime or of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Newborns {
-    /// All of them.
+    /// All of them, of whatever kind.
     Every,
+    /// All of some kinds.
+    OfKinds,
     /// The children of those it follows, and at flow roots those that are drawn.
     Drawn,
     /// It has to be asked.
@@ -52,20 +58,27 @@ impl Filter {
             }
             return newborn.creator_is_followed.unwrap_or(false);
         }
-        true
+        self.admits(newborn.kind, newborn.runtime)
     }
 
     /// Says what there is to decide at a birth.
     pub(crate) fn newborns(&self) -> Newborns {
         match (self.under, self.sample) {
-            (None, None) => Newborns::Every,
+            (None, None) if self.kinds.is_none() => Newborns::Every,
+            (None, None) => Newborns::OfKinds,
             (None, Some(_)) => Newborns::Drawn,
             (Some(_), _) => Newborns::Asked,
         }
     }
 
+    /// Says whether a resource that it follows may be one that it does not admit: its bit then
+    /// says only that it is of the family.
+    pub(crate) fn is_tested_late(&self) -> bool {
+        let takes_families = self.under.is_some() || self.sample.is_some();
+        takes_families && (self.kinds.is_some() || self.runtime.is_some())
+    }
+
     /// Tests what does not run in families.
-    #[inline]
     pub(crate) fn admits(&self, kind: Kind, runtime: Option<RuntimeId>) -> bool {
         self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
             && self.runtime.is_none_or(|wanted| runtime == Some(wanted))

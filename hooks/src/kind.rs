@@ -105,6 +105,17 @@ impl Names {
 }
 
 impl Kind {
+    /// Its place in a table of kinds.
+    #[inline]
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0.get())
+    }
+
+    /// Returns the kind whose place this is, be there one yet or not; `None` if no kind has it.
+    pub(crate) fn at(index: usize) -> Option<Kind> {
+        u16::try_from(index).ok().and_then(NonZeroU16::new).map(Kind)
+    }
+
     /// Returns the kind with this text, which is made if there was none.
     ///
     /// Keep the result (in a `LazyLock`, say) where it is needed often: this looks the text up. A

@@ -59,7 +59,13 @@ impl Life {
     #[must_use = "dropping a life ends it"]
     #[inline(always)]
     pub fn unborn(birth: Birth) -> Life {
-        Life { record: birth.conceive() }
+        Life::unborn_into(birth, |life| life)
+    }
+
+    /// As [`unborn`](Life::unborn), with what puts it in its place: most are then made there.
+    #[inline(always)]
+    pub fn unborn_into<R>(birth: Birth, put: impl FnOnce(Life) -> R) -> R {
+        birth.conceive(|record| put(Life { record }))
     }
 
     /// Emits `init`, once. For who made it, before others know it.

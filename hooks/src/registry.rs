@@ -44,6 +44,8 @@ use crate::events::{Event, Events};
 use crate::fault::{self, Fault};
 use crate::filter::{Cause, EnableError, Filter, Newborns};
 use crate::hook::AsyncHook;
+use crate::id::RuntimeId;
+use crate::kind::Kind;
 use crate::record::Record;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, global, per_thread};
 
@@ -52,20 +54,19 @@ pub const HOOKS_MAX: usize = 32;
 
 /// A hook that listens.
 pub(crate) struct Enabled {
-    pub(crate) slot: u8,
+    /// The bit of its slot in every record.
+    pub(crate) bit: u32,
     pub(crate) epoch: u32,
     pub(crate) events: Events,
     pub(crate) filter: Filter,
+    /// See [`Filter::is_tested_late`].
+    pub(crate) is_tested_late: bool,
     pub(crate) hook: Arc<dyn AsyncHook>,
     /// Set once, when the hook panicked; it is called no more.
     pub(crate) fault: OnceLock<Fault>,
 }
 
 impl Enabled {
-    pub(crate) fn bit(&self) -> u32 {
-        1 << self.slot
-    }
-
     /// Says whether it wants `before` or `after`.
     pub(crate) fn wants_pair(&self) -> bool {
         self.events.has(Event::Before) || self.events.has(Event::After)
@@ -78,6 +79,24 @@ pub(crate) struct HookSet {
     version: u64,
     pub(crate) epoch: u32,
     pub(crate) hooks: Vec<Arc<Enabled>>,
+}
+
+impl HookSet {
+    /// Returns the slots of the hooks that are so.
+    fn slots(&self, are: impl Fn(&Enabled) -> bool) -> u32 {
+        self.hooks.iter().filter(|hook| are(hook)).fold(0, |slots, hook| slots | hook.bit)
+    }
+
+    /// Returns the slots of the hooks that take every newborn of this kind.
+    fn taking(&self, kind: Option<Kind>) -> u32 {
+        self.slots(|hook| match hook.filter.newborns() {
+            Newborns::Every => true,
+            Newborns::OfKinds => {
+                kind.is_some_and(|kind| hook.filter.admits(kind, hook.filter.runtime))
+            }
+            Newborns::Drawn | Newborns::Asked => false,
+        })
+    }
 }
 
 impl Drop for HookSet {
@@ -109,7 +128,13 @@ per_thread! {
     COPY: Cell<Option<Rc<HookSet>>> = Cell::new(None);
     /// What of the last copy a birth needs to know.
     DIGEST: Cell<Digest> = Cell::new(Digest::NONE);
+    /// The slots of the hooks that take every newborn of a kind, by its number, where some take
+    /// some kinds only.
+    OF_KINDS: [Cell<u32>; KINDS_LISTED] = [const { Cell::new(0) }; KINDS_LISTED];
 }
+
+/// A birth of one of so many kinds need not ask hooks that follow some kinds.
+const KINDS_LISTED: usize = 64;
 
 /// What a list says about newborns without a look at each hook.
 #[derive(Clone, Copy)]
@@ -118,6 +143,11 @@ pub(crate) struct Digest {
     pub(crate) epoch: u32,
     /// The slots of the hooks that take every newborn.
     every: u32,
+    /// Whether a hook takes those of some kinds: then [`OF_KINDS`] says which hooks take a newborn.
+    has_kinds: bool,
+    /// The slots of the hooks among these that take what belongs to `runtime`, and to no other.
+    bound: u32,
+    runtime: Option<RuntimeId>,
     /// The slots of the hooks that draw at flow roots.
     drawing: u32,
     /// Whether a hook wants to look at each newborn.
@@ -126,37 +156,65 @@ pub(crate) struct Digest {
 
 impl Digest {
     /// Of no list: none has this version.
-    const NONE: Digest =
-        Digest { version: u64::MAX, epoch: 0, every: 0, drawing: 0, is_partial: true };
+    const NONE: Digest = Digest {
+        version: u64::MAX,
+        epoch: 0,
+        every: 0,
+        has_kinds: false,
+        bound: 0,
+        runtime: None,
+        drawing: 0,
+        is_partial: true,
+    };
 
     fn of(list: &HookSet) -> Digest {
-        let slots = |are: Newborns| {
-            let hooks = list.hooks.iter().filter(|hook| hook.filter.newborns() == are);
-            hooks.fold(0, |slots, hook| slots | hook.bit())
-        };
+        let are = |hook: &Enabled, newborns| hook.filter.newborns() == newborns;
+        let drawing = list.slots(|hook| are(hook, Newborns::Drawn));
+        let asked = list.slots(|hook| are(hook, Newborns::Asked));
+        let is_bound = |hook: &Enabled| hook.filter.runtime.is_some();
+        let bound = list.slots(is_bound) & !drawing;
+        let mut runtimes = list.hooks.iter().filter_map(|hook| hook.filter.runtime);
+        let runtime = runtimes.next();
+        let is_of_one = runtimes.all(|other| Some(other) == runtime);
         Digest {
             version: list.version,
             epoch: list.epoch,
-            every: slots(Newborns::Every),
-            drawing: slots(Newborns::Drawn),
-            is_partial: slots(Newborns::Asked) != 0,
+            every: list.slots(|hook| are(hook, Newborns::Every)),
+            has_kinds: list.slots(|hook| are(hook, Newborns::OfKinds)) != 0,
+            bound,
+            runtime,
+            drawing,
+            is_partial: asked != 0 || !is_of_one,
         }
     }
 
     /// Returns which hooks follow a newborn, if that can be said without asking them: what draws
     /// follows what is no flow root just if it follows the creator.
     #[inline]
-    pub(crate) fn scope(&self, creator: Option<&Record>, is_flow_root: bool) -> Option<u32> {
+    pub(crate) fn scope(
+        &self,
+        kind: Kind,
+        runtime: Option<RuntimeId>,
+        creator: Option<&Record>,
+        is_flow_root: bool,
+    ) -> Option<u32> {
         if self.is_partial {
             return None;
         }
+        let mut every = self.every;
+        if self.has_kinds {
+            every = OF_KINDS.with(|slots| slots.get(kind.index()).map(Cell::get))?;
+        }
+        if runtime != self.runtime {
+            every &= !self.bound;
+        }
         if self.drawing == 0 {
-            return Some(self.every);
+            return Some(every);
         }
         // Bits of a creator that is older than a hook speak of an earlier hook in its slot.
         let is_known = creator.is_none_or(|creator| creator.epoch >= self.epoch);
         let inherited = creator.map_or(0, |creator| creator.scope & self.drawing);
-        (is_known && !is_flow_root).then_some(self.every | inherited)
+        (is_known && !is_flow_root).then_some(every | inherited)
     }
 }
 
@@ -216,15 +274,17 @@ impl Registry {
         filter: Filter,
     ) -> Result<Arc<Enabled>, EnableError> {
         let mut list = self.list.lock();
-        let used = list.hooks.iter().fold(0, |used, hook| used | hook.bit());
+        let used = list.hooks.iter().fold(0, |used, hook| used | hook.bit);
         let slot = used.trailing_ones();
         if slot as usize >= HOOKS_MAX {
             return Err(EnableError(Cause::Full));
         }
         let epoch = list.epoch.checked_add(1).ok_or(EnableError(Cause::Exhausted))?;
-        let slot = slot as u8;
+        let bit = 1 << slot;
         let fault = OnceLock::new();
-        let enabled = Arc::new(Enabled { slot, epoch, events, filter, hook, fault });
+        let is_tested_late = filter.is_tested_late();
+        let enabled = Enabled { bit, epoch, events, filter, is_tested_late, hook, fault };
+        let enabled = Arc::new(enabled);
         list.hooks.push(enabled.clone());
         list.epoch = epoch;
         self.publish(&mut list);
@@ -246,18 +306,15 @@ impl Registry {
     fn publish(&self, list: &mut HookSet) {
         list.version += 1;
         self.version.store(list.version, Ordering::Relaxed);
-        let slots = |of: &dyn Fn(&Enabled) -> bool| {
-            list.hooks.iter().filter(|hook| of(hook)).fold(0, |slots, hook| slots | hook.bit())
-        };
         for event in Event::ALL {
             let is_wanted = |hook: &Enabled| match event {
                 Event::Before => hook.wants_pair(),
                 _ => hook.events.has(event),
             };
-            self.wants[event as usize].store(slots(&is_wanted), Ordering::Release);
+            self.wants[event as usize].store(list.slots(is_wanted), Ordering::Release);
         }
-        self.attaching.store(slots(&|hook| hook.filter.attach_existing), Ordering::Release);
-        self.enabled.store(slots(&|_| true), Ordering::Relaxed);
+        self.attaching.store(list.slots(|hook| hook.filter.attach_existing), Ordering::Release);
+        self.enabled.store(list.slots(|_| true), Ordering::Relaxed);
         self.epoch.store(list.epoch, Ordering::Release);
     }
 }
@@ -301,8 +358,21 @@ pub(crate) fn hooks() -> Rc<HookSet> {
 #[cold]
 fn renew() -> Rc<HookSet> {
     let list = REGISTRY.copy();
-    DIGEST.with(|digest| digest.set(Digest::of(&list)));
+    digest_of(&list);
     Rc::new(list)
+}
+
+/// Notes for this thread what births need to know of a list.
+fn digest_of(list: &HookSet) {
+    let digest = Digest::of(list);
+    DIGEST.with(|place| place.set(digest));
+    if digest.has_kinds {
+        OF_KINDS.with(|places| {
+            for (index, place) in places.iter().enumerate() {
+                place.set(list.taking(Kind::at(index)));
+            }
+        });
+    }
 }
 
 /// Returns what the list says about newborns, if this thread has a copy of it as it is now.
@@ -319,11 +389,62 @@ pub(crate) fn rest() {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{HOOKS_MAX, Registry};
+    use super::{DIGEST, HOOKS_MAX, KINDS_LISTED, Registry, digest_of};
     use crate::events::Events;
-    use crate::filter::Filter;
+    use crate::filter::{Filter, Newborn};
     use crate::hook::Closures;
+    use crate::id::{AsyncId, RuntimeId};
+    use crate::kind::Kind;
+    use std::cell::Cell;
     use std::sync::Arc;
+
+    /// Whatever the digest answers, the hooks would have answered.
+    #[test]
+    fn a_digest_agrees_with_the_hooks_where_it_knows() {
+        let runtimes = [1, 2].map(RuntimeId::from_u32);
+        let kinds = [Kind::TIMER, Kind::TASK, Kind::at(KINDS_LISTED + 1).expect("it has a number")];
+        let mut filters = Vec::new();
+        for kinds in [None, Some(vec![kinds[0]]), Some(vec![kinds[1], kinds[2]])] {
+            for runtime in [None, runtimes[0], runtimes[1]] {
+                for sample in [None, Some(1.0)] {
+                    let kinds = kinds.clone();
+                    filters.push(Filter { kinds, runtime, sample, ..Filter::default() });
+                }
+            }
+        }
+        let (mut known, mut unknown) = (0, 0);
+        for pair in filters.iter().flat_map(|one| filters.iter().map(move |other| [one, other])) {
+            let registry = Registry::new();
+            for filter in pair {
+                let hook = Arc::new(Closures::default());
+                registry.enable(hook, Events::ALL, filter.clone()).expect("there is room");
+            }
+            let list = registry.copy();
+            digest_of(&list);
+            let digest = DIGEST.with(Cell::get);
+            for (kind, runtime) in
+                kinds.iter().flat_map(|kind| [None, runtimes[0]].map(|runtime| (*kind, runtime)))
+            {
+                let newborn = Newborn {
+                    id: AsyncId::next(),
+                    kind,
+                    runtime,
+                    creator: None,
+                    is_flow_root: false,
+                    creator_is_followed: None,
+                };
+                match digest.scope(kind, runtime, None, false) {
+                    Some(scope) => {
+                        let follow = list.slots(|hook| hook.filter.follows(&newborn, hook.epoch));
+                        assert_eq!(scope, follow, "{pair:?} {kind:?} {runtime:?}");
+                        known += 1;
+                    }
+                    None => unknown += 1,
+                }
+            }
+        }
+        assert!(known > unknown, "{known} and {unknown}");
+    }
 
     #[test]
     fn a_registry_that_has_run_out_of_epochs_or_slots_says_so() {
@@ -334,7 +455,7 @@ mod tests {
         assert!(enable().is_err_and(|refused| refused.is_full()));
         assert!(registry.disable(&hooks[5]));
         assert!(!registry.disable(&hooks[5]));
-        assert_eq!(enable().unwrap().slot, 5);
+        assert_eq!(enable().unwrap().bit, 1 << 5);
 
         assert!(registry.disable(&hooks[6]));
         registry.list.lock().epoch = u32::MAX;
@@ -414,7 +535,7 @@ mod model {
             let life = begin();
             let hook = enabling.join().expect("the hook is enabled");
             let is_young = life.record.epoch >= hook.enabled.epoch;
-            assert_eq!(life.record.scope & hook.enabled.bit() != 0, is_young);
+            assert_eq!(life.record.scope & hook.enabled.bit != 0, is_young);
         });
     }
 
@@ -428,7 +549,7 @@ mod model {
             let life = begin();
             let hook = enabling.join().expect("the hook is enabled");
             let is_young = life.record.epoch >= hook.enabled.epoch;
-            assert_eq!(life.record.scope & hook.enabled.bit() != 0, is_young);
+            assert_eq!(life.record.scope & hook.enabled.bit != 0, is_young);
         });
     }
 
@@ -523,7 +644,7 @@ mod model {
             });
             live();
             let second = renewing.join().expect("the second hook is enabled");
-            assert_eq!(second.enabled.slot, 0);
+            assert_eq!(second.enabled.bit, 1);
             let heard = second.take();
             assert!(heard.is_empty() || heard == WHOLE, "{heard:?}");
             assert_cut_cleanly(&first_heard.take());
@@ -536,7 +657,7 @@ mod model {
             let other = thread::spawn(Heard::enable);
             let mine = Heard::enable();
             let other = other.join().expect("the hook is enabled");
-            assert_ne!(mine.enabled.slot, other.enabled.slot);
+            assert_ne!(mine.enabled.bit, other.enabled.bit);
             assert_ne!(mine.enabled.epoch, other.enabled.epoch);
             live();
             assert_eq!((mine.take(), other.take()), (WHOLE.into(), WHOLE.into()));

@@ -212,6 +212,41 @@ fn a_subtree_is_aborted_with_all_that_is_alive_of_it() {
     });
 }
 
+/// Spawns a chain of tasks of which each waits for the next, and tells who has seen that one end.
+fn line(length: u32, waiting: Arc<AtomicU32>, seen: Arc<AtomicU32>) -> BoxFuture {
+    Box::pin(async move {
+        let mut next = match length {
+            1 => task::spawn(pending::<()>()),
+            _ => task::spawn(line(length - 1, waiting.clone(), seen.clone())),
+        };
+        let mut is_waiting = false;
+        let ended = std::future::poll_fn(|cx| {
+            let polled = Pin::new(&mut next).poll(cx);
+            if polled.is_pending() && !std::mem::replace(&mut is_waiting, true) {
+                waiting.fetch_add(1, Ordering::Relaxed);
+            }
+            polled
+        });
+        drop(ended.await);
+        seen.fetch_add(1, Ordering::Relaxed);
+    })
+}
+
+#[test]
+fn who_waits_for_what_it_created_does_not_see_that_aborted() {
+    check(multi_thread(3), async |_| {
+        let seen = Arc::new(AtomicU32::new(0));
+        for _ in 0..100 {
+            let waiting = Arc::new(AtomicU32::new(0));
+            let root = task::spawn(line(30, waiting.clone(), seen.clone()));
+            until(|| waiting.load(Ordering::Relaxed) == 30).await;
+            abort_subtree(root.id());
+            assert!(root.await.unwrap_err().is_cancelled());
+        }
+        assert_eq!(seen.load(Ordering::Relaxed), 0);
+    });
+}
+
 #[test]
 fn a_subtree_reaches_across_a_parent_that_is_gone() {
     on_each(async || {

@@ -4,6 +4,7 @@
 
 mod support; // runtimes of each sort, and what they leave behind
 mod coop; // whose turn it is
+mod fairness; // who keeps whom out
 mod join_set; // many of one type
 mod task_local; // values of their own
 mod group; // all that descends from them

@@ -17,7 +17,7 @@ const ISLANDS: [&str; 14] = [
     "runtime/src/queue/slot.rs",
     "runtime/src/resident/memory.rs",
     "runtime/src/resident/mod.rs",
-    "runtime/src/resident/slab/mod.rs",
+    "runtime/src/resident/slab.rs",
     "runtime/src/task/cell.rs",
     "runtime/src/task/waker.rs",
 ];

@@ -52,6 +52,17 @@ pub(crate) struct TimerKey {
     key: Key,
 }
 
+/// What came of [`Timers::register`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Registered {
+    /// The timer is due.
+    Due,
+    Yes,
+    /// As before, but the driver has to be woken, on platforms whose alarm does not do it.
+    MustWake,
+}
+
 /// What became of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -75,9 +86,8 @@ impl Timers {
         })
     }
 
-    /// Registers a timer with the wheel of `worker`, or with the common one; `None` if it is due.
-    ///
-    /// Says also whether the driver has to be woken, on platforms whose alarm does not do it.
+    /// Registers a timer with the wheel of `worker`, or with the common one, if it is not due, and
+    /// writes its name to `place`: which is long, and would be late if it were passed on.
     ///
     /// # Panics
     /// If the runtime has ended, since nothing would ever fire the timer.
@@ -86,7 +96,8 @@ impl Timers {
         worker: Option<usize>,
         deadline: Instant,
         waker: Waker,
-    ) -> Option<(TimerKey, bool)> {
+        place: &mut Option<TimerKey>,
+    ) -> Registered {
         let index = worker.unwrap_or(self.wheels.len() - 1);
         let slot = &self.wheels[index];
         let deadline_ns = self.clock.to_ns(deadline);
@@ -98,7 +109,7 @@ impl Timers {
         if deadline_ns <= wheel.now_ns() {
             drop(wheel);
             drop_foreign(Some(waker));
-            return None;
+            return Registered::Due;
         }
         let (key, due_ns) = wheel.insert(deadline_ns, waker);
         let is_sooner = due_ns < slot.next.load(Ordering::Relaxed);
@@ -107,8 +118,9 @@ impl Timers {
         }
         drop(wheel);
         #[allow(clippy::cast_possible_truncation, reason = "workers are few")]
-        let key = TimerKey { deadline_ns, wheel: index as u32, key };
-        Some((key, is_sooner && self.reset_alarm()))
+        let wheel = index as u32;
+        *place = Some(TimerKey { deadline_ns, wheel, key });
+        if is_sooner && self.reset_alarm() { Registered::MustWake } else { Registered::Yes }
     }
 
     /// Sets the alarm for the first deadline there is, if a sleeper would miss it.

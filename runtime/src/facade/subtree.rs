@@ -14,7 +14,8 @@ use crate::task::family::{self, Watch};
 /// Aborts all tasks of a subtree, and returns how many it has found.
 ///
 /// These are the resource itself, if it is a task, and the tasks and blocking jobs that it created,
-/// or that something created which it created. From now on what such a task creates is aborted
+/// or that something created which it created; creators are aborted before what they created, so
+/// that none goes on because what it waits for was cancelled. From now on what such a task creates is aborted
 /// before it begins, until all of them have ended. What is spawned by
 /// [`spawn_root`](crate::spawn_root()) belongs to no subtree but its own.
 ///
@@ -31,8 +32,8 @@ use crate::task::family::{self, Watch};
 ///
 /// # forebear::runtime::Runtime::new()?.block_on(async {
 /// let parent = forebear::spawn(async {
-///     let child = forebear::spawn(std::future::pending::<()>());
-///     child.await
+///     forebear::spawn(std::future::pending::<()>());
+///     std::future::pending::<()>().await
 /// });
 /// let id = parent.id();
 /// # while forebear::inspect::tree().to_string().matches("task ").count() < 2 {

@@ -18,6 +18,8 @@
 pub(crate) mod memory; // where they lie
 #[cfg(not(loom))]
 mod slab; // in pages of equal blocks
+#[cfg(any(test, not(loom)))]
+mod word; // who owns a page, and what came back
 
 use std::alloc::Layout;
 use std::mem::{self, offset_of};
@@ -126,24 +128,25 @@ pub(crate) enum Sort {
     Timer,
 }
 
-impl Body {
-    #[inline(always)]
-    pub(crate) fn new(birth: Birth, born: Option<CoarseTick>, slot: Slot, sort: Sort) -> Body {
-        Body { life: Life::unborn(birth.single()), born, slot, note: Note::new(), sort }
-    }
-}
-
-/// Writes the body of a resident into a block that was just allocated. The state is left as it is:
+/// Makes the body of a resident in a block that was just allocated. The state is left as it is:
 /// others may look at it.
 ///
 /// # Safety
 /// - The block is large enough, and the caller's alone but for the state.
 #[inline(always)]
-pub(crate) unsafe fn write(block: NonNull<u8>, body: Body) {
+pub(crate) unsafe fn make(
+    (block, slot): (NonNull<u8>, Slot),
+    birth: Birth,
+    born: Option<CoarseTick>,
+    sort: Sort,
+) {
     // SAFETY: by R4 the block is large enough.
     let place = unsafe { block.byte_add(offset_of!(Resident, body)) };
-    // SAFETY: by R1 there is nothing but the state, and the caller says that it is alone.
-    unsafe { place.cast::<Body>().write(body) };
+    Life::unborn_into(birth.single(), |life| {
+        let body = Body { life, born, slot, note: Note::new(), sort };
+        // SAFETY: by R1 there is nothing but the state, and the caller says that it is alone.
+        unsafe { place.cast::<Body>().write(body) };
+    });
 }
 
 /// Gives back the block of a resident to which nobody has a pointer any more.
@@ -261,10 +264,10 @@ impl Lodged {
                 None => panic!("a resident fits into a block"),
             }
         };
-        let (block, slot) = memory::allocate(class);
+        let block = memory::allocate(class);
         // SAFETY: the block was just allocated for a resident (R4).
-        unsafe { write(block, Body::new(birth, born, slot, sort)) };
-        let lodged = Lodged(block.cast());
+        unsafe { make(block, birth, born, sort) };
+        let lodged = Lodged(block.0.cast());
         lodged.life().born_in_sight();
         lodged.resident().state.settle();
         lodged

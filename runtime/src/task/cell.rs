@@ -192,7 +192,7 @@ fn allocate_here<F: Future>(
 ) -> (Newborn, JoinRef<F::Output>) {
     let (block, slot) = memory::allocate(vtable.class);
     // SAFETY: the block was just allocated for a cell, which by I1 begins with a resident.
-    unsafe { resident::write(block, Body::new(birth, born, slot, sort)) };
+    unsafe { resident::make((block, slot), birth, born, sort) };
     // SAFETY: the block was allocated for a cell (I1), and is large enough.
     let place_of_more = unsafe { block.byte_add(offset_of!(Header, more)) };
     let more = More { vtable, join_waker: AtomicPtr::new(ptr::null_mut()) };

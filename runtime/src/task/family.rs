@@ -27,6 +27,7 @@
 mod seed; // what is alive when a watch begins
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -93,10 +94,18 @@ pub(crate) struct Watch {
 
 #[derive(Default)]
 struct Inner {
-    /// The members that are alive. One that was enrolled by its id has no handle yet.
-    members: HashMap<AsyncId, Option<AbortHandle>>,
+    /// The members that are alive.
+    members: HashMap<AsyncId, Member>,
+    /// How many members there ever were.
+    enrolled: u64,
     is_doomed: bool,
     waiting: Vec<Waker>,
+}
+
+struct Member {
+    /// How many were enrolled before. Creators come before what they create.
+    place: u64,
+    handle: AbortHandle,
 }
 
 impl Watch {
@@ -115,12 +124,18 @@ impl Watch {
     }
 
     /// Aborts all members, and those that will be. Returns how many there are.
+    ///
+    /// Creators go first: one that waits for what it created should not see that cancelled, and go
+    /// on as if it had failed.
     pub(crate) fn doom(&self) -> usize {
         let mut inner = self.inner.lock();
         inner.is_doomed = true;
-        let members: Vec<AbortHandle> = inner.members.values().flatten().cloned().collect();
+        let members = inner.members.values();
+        let mut members: Vec<(u64, AbortHandle)> =
+            members.map(|member| (member.place, member.handle.clone())).collect();
         drop(inner);
-        members.iter().for_each(AbortHandle::abort);
+        members.sort_unstable_by_key(|(place, _)| *place);
+        members.iter().for_each(|(_, member)| member.abort());
         members.len()
     }
 
@@ -158,15 +173,19 @@ impl Watch {
     }
 
     /// Takes a member in. Says whether it was none before.
-    fn enroll(&self, id: AsyncId, handle: Option<AbortHandle>) -> bool {
+    fn enroll(&self, handle: AbortHandle) -> bool {
         let mut inner = self.inner.lock();
         let is_doomed = inner.is_doomed;
-        let old = inner.members.insert(id, handle.clone());
+        let place = inner.enrolled;
+        let spot = inner.members.entry(handle.id());
+        let is_new = matches!(spot, Entry::Vacant(_));
+        spot.or_insert_with(|| Member { place, handle: handle.clone() });
+        inner.enrolled += u64::from(is_new);
         drop(inner);
-        if let (true, Some(handle)) = (is_doomed, handle) {
+        if is_doomed {
             handle.abort();
         }
-        old.is_none()
+        is_new
     }
 
     fn strike_off(&self, id: AsyncId) {
@@ -232,7 +251,7 @@ fn enroll_with(watches: &[Arc<Watch>], task: AbortHandle) {
     let id = task.id();
     index(id, watches);
     for watch in watches {
-        watch.enroll(id, Some(task.clone()));
+        watch.enroll(task.clone());
     }
 }
 

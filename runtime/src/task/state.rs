@@ -593,10 +593,19 @@ mod model {
         inside: UnsafeCell<()>,
         /// Relaxed: it is the state that must make it visible.
         brought: [AtomicUsize; WAKERS],
+        /// The references that are counted and nobody has; Relaxed, as in the note of a resident.
+        spare: AtomicUsize,
+        /// Whether a waker that was cloned inside is outside.
+        left: AtomicUsize,
+        /// Whether polls clone wakers at all, which makes a model long.
+        clones_wakers: bool,
         /// How often the queue has the task.
         queue: Mutex<usize>,
         seen: Unmodelled<Seen>,
     }
+
+    /// So many references are counted at once.
+    const SPARE_BATCH: usize = 1;
 
     /// What happened, for the checks only.
     #[derive(Default)]
@@ -606,11 +615,14 @@ mod model {
     }
 
     impl World {
-        fn new() -> Arc<World> {
+        fn new(clones_wakers: bool) -> Arc<World> {
             let world = World {
                 state: State::dead(),
                 inside: UnsafeCell::new(()),
                 brought: [AtomicUsize::new(0), AtomicUsize::new(0)],
+                spare: AtomicUsize::new(0),
+                left: AtomicUsize::new(0),
+                clones_wakers,
                 queue: Mutex::new(1),
                 seen: Unmodelled::default(),
             };
@@ -652,6 +664,38 @@ mod model {
             }
         }
 
+        /// As `TaskRef::clone_inside`.
+        fn clone_inside(&self) {
+            let spare = self.spare.load(Ordering::Relaxed);
+            if spare == 0 {
+                self.state().add_refs(SPARE_BATCH + 1);
+            }
+            let left = if spare == 0 { SPARE_BATCH } else { spare - 1 };
+            self.spare.store(left, Ordering::Relaxed);
+        }
+
+        /// As `TaskRef::drop_inside`.
+        fn drop_inside(&self) {
+            self.spare.store(self.spare.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
+
+        /// Clones a waker that stays inside, and one that goes out, instead of the one before.
+        fn poll_wakers(&self) {
+            self.clone_inside();
+            self.drop_inside();
+            self.clone_inside();
+            if self.left.swap(1, Ordering::Relaxed) == 1 {
+                self.drop_inside();
+            }
+        }
+
+        /// Drops the waker that is outside.
+        fn drop_left(&self) {
+            if self.left.swap(0, Ordering::Relaxed) == 1 {
+                self.drop_ref();
+            }
+        }
+
         fn work(&self) {
             for _ in 0..2 {
                 if self.pop() {
@@ -667,6 +711,9 @@ mod model {
             if start != Start::Poll || is_ready() {
                 return self.end();
             }
+            if self.clones_wakers {
+                self.poll_wakers();
+            }
             self.inside.with_mut(|_| ());
             match self.state().rest() {
                 Rest::Idle => {}
@@ -678,9 +725,10 @@ mod model {
         fn end(&self) {
             self.inside.with_mut(|_| ());
             self.seen.lock().unwrap().ends += 1;
+            let spare = self.spare.swap(0, Ordering::Relaxed);
             let mut seen = self.state().load();
             loop {
-                match self.state().finish(seen, 0) {
+                match self.state().finish(seen, spare) {
                     Err(now) => seen = now,
                     Ok(Finish::Released { is_last: true, .. }) => return self.free(),
                     Ok(Finish::Released { is_last: false, .. }) => return,
@@ -692,6 +740,7 @@ mod model {
         fn wake_by_ref(&self, waker: usize) {
             self.brought[waker].store(1, Ordering::Relaxed);
             self.submit(self.state().wake());
+            self.drop_left();
             self.drop_ref();
         }
 
@@ -731,7 +780,7 @@ mod model {
     /// `missing`. So many `refs` are the others'; the handle is gone, so any may be the last.
     fn check(others: [fn(&World); 2], refs: usize, missing: &'static [usize]) {
         loom::model(move || {
-            let world = World::new();
+            let world = World::new(refs < 2);
             (0..refs).for_each(|_| world.state().add_ref());
             assert_eq!(world.state().drop_join(), DropJoin::Released);
             for waker in (0..WAKERS).filter(|waker| !missing.contains(waker)) {
@@ -750,6 +799,7 @@ mod model {
             while world.pop() {
                 world.run();
             }
+            world.drop_left();
             assert_eq!(world.seen.lock().unwrap().ends, 1, "how often it ended");
             assert_eq!(world.seen.lock().unwrap().frees, 1, "how often it was freed");
         });
@@ -758,7 +808,7 @@ mod model {
     #[test]
     fn no_wake_is_lost() {
         loom::model(|| {
-            let world = World::new();
+            let world = World::new(true);
             (0..WAKERS).for_each(|_| world.state().add_ref());
             assert_eq!(world.state().drop_join(), DropJoin::Released);
             let working = spawn(&world, World::work);
@@ -772,6 +822,7 @@ mod model {
             while world.pop() {
                 world.run();
             }
+            world.drop_left();
             assert_eq!(world.seen.lock().unwrap().ends, 1, "how often it ended");
             assert_eq!(world.seen.lock().unwrap().frees, 1, "how often it was freed");
         });

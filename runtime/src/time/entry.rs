@@ -2,7 +2,7 @@
 
 use std::task::Context;
 
-use crate::driver::timers::{TimerKey, TimerState};
+use crate::driver::timers::{Registered, TimerKey, TimerState};
 use crate::enter;
 use crate::hooks::RuntimeId;
 use crate::time::Instant;
@@ -65,13 +65,10 @@ impl Entry {
             if known == Deadline::Unknown && timers.clock.now() >= deadline {
                 return true;
             }
-            let Some((key, must_wake)) = timers.register(worker, deadline, cx.waker().clone())
-            else {
-                return true;
-            };
-            *timer = Some(key);
-            if must_wake {
-                shared.driver.wake();
+            match timers.register(worker, deadline, cx.waker().clone(), timer) {
+                Registered::Due => return true,
+                Registered::Yes => {}
+                Registered::MustWake => shared.driver.wake(),
             }
             false
         });

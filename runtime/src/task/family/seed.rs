@@ -46,7 +46,7 @@ pub(crate) fn seed(watch: &Arc<Watch>, root: AsyncId) {
         is_settled = true;
         for task in members(root) {
             let id = task.id();
-            if !watch.enroll(id, Some(task.clone())) {
+            if !watch.enroll(task.clone()) {
                 continue;
             }
             index(id, std::slice::from_ref(watch));
@@ -60,7 +60,8 @@ pub(crate) fn seed(watch: &Arc<Watch>, root: AsyncId) {
     }
 }
 
-/// Finds the tasks that are alive of a resource and all that it created, and that they created.
+/// Finds the tasks that are alive of a resource and all that it created, and that they created:
+/// creators first.
 ///
 /// Across what is gone it finds as far as the facade remembers.
 fn members(root: AsyncId) -> Vec<AbortHandle> {
@@ -72,34 +73,40 @@ fn members(root: AsyncId) -> Vec<AbortHandle> {
     let mut creators: HashMap<AsyncId, Option<AsyncId>> =
         facade::creators_of_others().into_iter().collect();
     creators.extend(tasks.iter().map(|(creator, task)| (task.id(), *creator)));
-    let mut family = Family { creators, verdicts: HashMap::from([(root, true)]) };
-    tasks.retain(|(_, task)| family.has(task.id()));
-    tasks.into_iter().map(|(_, task)| task).collect()
+    let mut family = Family { creators, verdicts: HashMap::from([(root, Some(0))]) };
+    let mut members: Vec<(u32, AbortHandle)> = tasks
+        .into_iter()
+        .filter_map(|(_, task)| Some((family.generation_of(task.id())?, task)))
+        .collect();
+    members.sort_by_key(|(generation, _)| *generation);
+    members.into_iter().map(|(_, task)| task).collect()
 }
 
 /// Says who descends from one resource.
 struct Family {
     creators: HashMap<AsyncId, Option<AsyncId>>,
-    /// What was found out.
-    verdicts: HashMap<AsyncId, bool>,
+    /// What was found out: how many creators lie between, if it descends.
+    verdicts: HashMap<AsyncId, Option<u32>>,
 }
 
 impl Family {
-    fn has(&mut self, id: AsyncId) -> bool {
+    /// Returns how many generations after the root it was created, if it descends from it.
+    fn generation_of(&mut self, id: AsyncId) -> Option<u32> {
         let mut path = Vec::new();
         let mut at = Some(id);
-        let verdict = loop {
-            let Some(here) = at else { break false };
+        let found = loop {
+            let Some(here) = at else { break None };
             if let Some(known) = self.verdicts.get(&here) {
                 break *known;
             }
             // Until it is known otherwise: a cycle of stated triggers must not hold us up.
-            self.verdicts.insert(here, false);
+            self.verdicts.insert(here, None);
             path.push(here);
             at = self.creators.get(&here).copied().flatten();
         };
-        self.verdicts.extend(path.into_iter().map(|id| (id, verdict)));
-        verdict
+        let generations = (1..).map(|below| found.map(|above| above + below));
+        self.verdicts.extend(path.into_iter().rev().zip(generations));
+        self.verdicts.get(&id).copied().flatten()
     }
 }
 
@@ -110,15 +117,15 @@ mod tests {
     use std::collections::HashMap;
 
     #[test]
-    fn who_descends_is_found_across_others_and_cycles_end() {
+    fn who_descends_is_found_across_others_by_generation_and_cycles_end() {
         let id = |raw: u64| AsyncId::from_u64(raw).expect("it is not zero");
         // 1 created 2, which created 3; 4 and 5 are each other's; nobody created 6.
         let creators = [(2, Some(1)), (3, Some(2)), (4, Some(5)), (5, Some(4)), (6, None)];
         let creators = creators.map(|(of, creator)| (id(of), creator.map(id)));
-        let verdicts = HashMap::from([(id(1), true)]);
+        let verdicts = HashMap::from([(id(1), Some(0))]);
         let mut family = Family { creators: HashMap::from(creators), verdicts };
-        let found = [3, 2, 4, 5, 6, 7].map(|raw| family.has(id(raw)));
-        assert_eq!(found, [true, true, false, false, false, false]);
-        assert!(family.has(id(3)), "asked again it says the same");
+        let found = [3, 2, 4, 5, 6, 7].map(|raw| family.generation_of(id(raw)));
+        assert_eq!(found, [Some(2), Some(1), None, None, None, None]);
+        assert_eq!(family.generation_of(id(3)), Some(2), "asked again it says the same");
     }
 }

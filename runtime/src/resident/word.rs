@@ -149,3 +149,138 @@ impl Word {
         })
     }
 }
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::{Chain, Owner, Push, Word};
+    use crate::primitive::{AtomicU32, Ordering};
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+    use loom::thread;
+    use std::num::NonZeroU32;
+    use std::sync::Mutex as Unmodelled;
+
+    const BLOCKS: u16 = 2;
+
+    fn owner(number: u32) -> Owner {
+        Owner(NonZeroU32::new(number).expect("it is not 0"))
+    }
+
+    /// A page whose blocks belong to threads at first.
+    struct Page {
+        word: Word,
+        /// Whoever has a block touches it: loom reports two at once.
+        blocks: [UnsafeCell<()>; BLOCKS as usize],
+        /// Which block comes behind each. Relaxed: it is the word that must make it visible.
+        behind: [AtomicU32; BLOCKS as usize],
+        ends: Unmodelled<usize>,
+    }
+
+    impl Page {
+        fn new(owner: Owner) -> Arc<Page> {
+            Arc::new(Page {
+                word: Word::new(owner),
+                blocks: [UnsafeCell::new(()), UnsafeCell::new(())],
+                behind: [AtomicU32::new(0), AtomicU32::new(0)],
+                ends: Unmodelled::new(0),
+            })
+        }
+
+        fn touch(&self, block: u16) {
+            self.blocks[usize::from(block)].with_mut(|_| ());
+        }
+
+        fn link(&self, block: u16, behind: u16) {
+            self.behind[usize::from(block)].store(behind.into(), Ordering::Relaxed);
+        }
+
+        /// Takes a chain apart.
+        fn blocks_of(&self, chain: Chain) -> Vec<u16> {
+            let mut block = chain.head;
+            let taken = |_| {
+                let taken = block;
+                self.touch(taken);
+                block = self.behind[usize::from(taken)].load(Ordering::Relaxed) as u16;
+                taken
+            };
+            (0..chain.len).map(taken).collect()
+        }
+
+        fn chain_of(&self, blocks: &[u16]) -> Chain {
+            let mut chain = Chain::default();
+            for block in blocks {
+                self.touch(*block);
+                self.link(*block, chain.head);
+                chain = Chain { head: *block, len: chain.len + 1 };
+            }
+            chain
+        }
+
+        fn end(&self) {
+            (0..BLOCKS).for_each(|block| self.touch(block));
+            *self.ends.lock().unwrap() += 1;
+        }
+
+        /// Frees a block of a page that is somebody else's, or nobody's.
+        fn push(&self, block: u16, pusher: Owner) {
+            self.touch(block);
+            let link = |behind| self.link(block, behind);
+            if self.word.push(block, BLOCKS, pusher, link) == Push::Last {
+                self.end();
+            }
+        }
+
+        /// Lets go of a page with what came back of it, as a thread does that ends.
+        fn abandon(&self, owner: Owner, mut free: Vec<u16>) {
+            loop {
+                free.extend(self.blocks_of(self.word.collect(owner)));
+                if free.len() == usize::from(BLOCKS) {
+                    return self.end();
+                }
+                if self.word.detach(owner, self.chain_of(&free)).is_ok() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn spawn(page: &Arc<Page>, f: impl FnOnce(&Page) + Send + 'static) -> thread::JoinHandle<()> {
+        let page = page.clone();
+        thread::spawn(move || f(&page))
+    }
+
+    #[test]
+    fn a_page_ends_once_when_its_owner_leaves_while_blocks_come_back() {
+        loom::model(|| {
+            let page = Page::new(owner(1));
+            let others = [
+                spawn(&page, |page| page.push(0, owner(2))),
+                spawn(&page, |page| page.push(1, owner(3))),
+            ];
+            page.abandon(owner(1), Vec::new());
+            others.into_iter().for_each(|thread| thread.join().unwrap());
+            assert_eq!(*page.ends.lock().unwrap(), 1, "how often it ended");
+        });
+    }
+
+    #[test]
+    fn who_adopts_a_page_has_what_came_back() {
+        loom::model(|| {
+            let page = Page::new(owner(1));
+            let others = [
+                spawn(&page, |page| page.push(0, owner(2))),
+                spawn(&page, |page| {
+                    if let Some(chain) = page.word.adopt(owner(3), 1) {
+                        assert!(!page.word.is_owned_by(owner(1)) && chain.len == 1);
+                        let free = page.blocks_of(chain);
+                        page.abandon(owner(3), free);
+                    }
+                }),
+            ];
+            page.abandon(owner(1), Vec::new());
+            page.push(1, owner(1));
+            others.into_iter().for_each(|thread| thread.join().unwrap());
+            assert_eq!(*page.ends.lock().unwrap(), 1, "how often it ended");
+        });
+    }
+}

@@ -26,8 +26,6 @@
 
 #![allow(unsafe_code, reason = "island: where residents lie")]
 
-mod word; // who owns a page, and what came back
-
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -35,9 +33,9 @@ use std::mem::offset_of;
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
 
+use super::word::{Chain, Owner, Push, Word};
 use crate::primitive::{AtomicU16, AtomicU32, Mutex, MutexGuard, Ordering};
 use crate::task::state::State;
-use word::{Chain, Owner, Push, Word};
 
 /// Blocks of up to so many bytes come in steps of 8.
 const FINE_MAX_BYTES: usize = 512;
