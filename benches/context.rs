@@ -109,12 +109,12 @@ fn ask_about_scopes(beside: &mut Beside) {
         time(n, || KEYS[0].sync_scope(7, || ()))
     });
     // Each poll goes into the frame and out of it again.
+    let life = Life::begin(Birth::new(Kind::TASK, || "life"));
     beside.ask(
         contrast("scope/poll", "poll", Some(READ)),
-        &mut |n| polls(n, pending()),
-        &mut |n| polls(n, KEYS[0].scope(7, pending())),
+        &mut |n| life.run(|_| polls(n, pending())),
+        &mut |n| life.run(|_| polls(n, KEYS[0].scope(7, pending()))),
     );
-    let life = Life::begin(Birth::new(Kind::TASK, || "life"));
     beside.ask(
         contrast("running as a resource", "poll", Some(READ)),
         &mut |n| polls(n, pending()),

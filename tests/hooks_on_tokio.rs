@@ -184,11 +184,7 @@ fn context_follows_instrumented_work_from_thread_to_thread() {
             .map(|number| {
                 let frame = Frame::empty().with(&key, Arc::new(number));
                 let key = key.clone();
-                let seen = move || {
-                    Frame::with_current(|frame| {
-                        frame.get(&key).and_then(|value| value.downcast_ref::<u32>().copied())
-                    })
-                };
+                let seen = move || Frame::with_current(|frame| frame.get(&key).copied());
                 let work = async move {
                     for _ in 0..10 {
                         assert_eq!(seen(), Some(number));

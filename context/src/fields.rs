@@ -8,12 +8,14 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::Instant;
 
 use forebear_hooks::{AsyncId, Coarse, Frame, FrameKey, Inherit};
 
 use crate::inspect::FlowRef;
+use crate::quiet::quietly;
 use crate::scope::{Change, Scope};
 
 /// A flow has at most so many fields; a branch too.
@@ -32,7 +34,7 @@ pub fn dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-fn count_dropped() {
+pub(crate) fn count_dropped() {
     DROPPED.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -111,16 +113,27 @@ value_from! {
 pub(crate) type Field = (&'static str, Value);
 
 /// The fields of one flow.
-#[derive(Default)]
 pub(crate) struct Bag {
+    name: Cow<'static, str>,
     flow: OnceLock<AsyncId>,
     ended: OnceLock<Coarse>,
+    started: Instant,
     /// Shared with readers, who must not hold the lock while they look: a writer that finds one
     /// makes a copy.
     fields: Mutex<Arc<Vec<Field>>>,
 }
 
 impl Bag {
+    fn new(name: Cow<'static, str>) -> Bag {
+        Bag {
+            name,
+            flow: OnceLock::new(),
+            started: Instant::now(),
+            ended: OnceLock::new(),
+            fields: Mutex::default(),
+        }
+    }
+
     fn fields(&self) -> MutexGuard<'_, Arc<Vec<Field>>> {
         self.fields.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,22 +142,52 @@ impl Bag {
     pub(crate) fn belong_to(&self, flow: AsyncId) {
         let _ = self.flow.set(flow);
     }
+
+    pub(crate) fn flow(&self) -> Option<AsyncId> {
+        self.flow.get().copied()
+    }
+
+    pub(crate) fn name(&self) -> &Cow<'static, str> {
+        &self.name
+    }
+
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Says that the flow has ended, which what it left behind does not know.
+    pub(crate) fn end(&self) {
+        let _ = self.ended.set(Coarse::now());
+    }
+
+    pub(crate) fn set(&self, key: &'static str, value: Value) {
+        let value = value.bounded();
+        let old = put(Arc::make_mut(&mut self.fields()), key, value);
+        // Freed without the lock.
+        drop(old);
+    }
+
+    fn add(&self, key: &'static str, more: Value) {
+        let mut fields = self.fields();
+        let fields = Arc::make_mut(&mut fields);
+        let had = find(fields, key);
+        let sum = match (had, more) {
+            (Some(Value::I64(a)), Value::I64(b)) => Value::I64(a.saturating_add(b)),
+            (Some(Value::U64(a)), Value::U64(b)) => Value::U64(a.saturating_add(b)),
+            (Some(Value::F64(a)), Value::F64(b)) => Value::F64(a + b),
+            (_, more) => more.bounded(),
+        };
+        put(fields, key, sum);
+    }
 }
 
-fn bag_key() -> &'static FrameKey {
-    static KEY: OnceLock<FrameKey> = OnceLock::new();
-    KEY.get_or_init(|| FrameKey::new(Inherit::Always))
-}
-
-fn branch_key() -> &'static FrameKey {
-    static KEY: OnceLock<FrameKey> = OnceLock::new();
-    KEY.get_or_init(|| FrameKey::new(Inherit::Always))
-}
+static BAG: FrameKey<Bag> = FrameKey::new(Inherit::Always);
+static BRANCH: FrameKey<Vec<Field>> = FrameKey::new(Inherit::Always);
 
 /// Puts an empty bag into a frame, and leaves the branch: a flow begins with no fields.
-pub(crate) fn with_new_bag(frame: &Frame) -> (Frame, Arc<Bag>) {
-    let bag = Arc::new(Bag::default());
-    (frame.without(branch_key()).with(bag_key(), bag.clone()), bag)
+pub(crate) fn with_new_bag(frame: &Frame, name: Cow<'static, str>) -> (Frame, Arc<Bag>) {
+    let bag = Arc::new(Bag::new(name));
+    (frame.without(&BRANCH).with(&BAG, bag.clone()), bag)
 }
 
 /// Adds fields to the branch of a frame.
@@ -153,22 +196,15 @@ pub(crate) fn with_branch(frame: &Frame, more: &[Field]) -> Frame {
     for (key, value) in more {
         put(&mut branch, key, value.clone());
     }
-    frame.with(branch_key(), Arc::new(branch))
+    frame.with(&BRANCH, Arc::new(branch))
 }
 
-fn bag_of(frame: &Frame) -> Option<Arc<Bag>> {
-    frame.get(bag_key()).and_then(|bag| bag.clone().downcast().ok())
+pub(crate) fn bag_of(frame: &Frame) -> Option<Arc<Bag>> {
+    frame.get_arc(&BAG)
 }
 
 fn branch_of(frame: &Frame) -> Option<Arc<Vec<Field>>> {
-    frame.get(branch_key()).and_then(|branch| branch.clone().downcast().ok())
-}
-
-/// Notes that the flow with this frame has ended. What it created may go on, in its context.
-pub(crate) fn end_of_flow(frame: &Frame) {
-    if let Some(bag) = bag_of(frame) {
-        let _ = bag.ended.set(Coarse::now());
-    }
+    frame.get_arc(&BRANCH)
 }
 
 /// Returns the flow whose context a frame is.
@@ -178,20 +214,17 @@ pub(crate) fn flow_of(frame: &Frame, now: Coarse) -> Option<FlowRef> {
     Some(FlowRef { id: *bag.flow.get()?, ended })
 }
 
-/// Returns the id of the flow that is current.
-#[must_use]
-pub fn flow_id() -> Option<AsyncId> {
-    Frame::with_current(bag_of).and_then(|bag| bag.flow.get().copied())
-}
-
-fn put(fields: &mut Vec<Field>, key: &'static str, value: Value) {
+/// Returns what was there before.
+fn put(fields: &mut Vec<Field>, key: &'static str, value: Value) -> Option<Value> {
     if let Some((_, old)) = fields.iter_mut().find(|(known, _)| *known == key) {
-        *old = value;
-    } else if fields.len() < FIELDS_MAX {
+        return Some(std::mem::replace(old, value));
+    }
+    if fields.len() < FIELDS_MAX {
         fields.push((key, value));
     } else {
         count_dropped();
     }
+    None
 }
 
 /// Sets a field of the flow that is current: all of the flow sees it from now on.
@@ -212,10 +245,29 @@ fn put(fields: &mut Vec<Field>, key: &'static str, value: Value) {
 /// ```
 pub fn set(key: &'static str, value: impl Into<Value>) {
     match Frame::with_current(bag_of) {
-        Some(bag) => {
-            let value = value.into().bounded();
-            put(Arc::make_mut(&mut bag.fields()), key, value);
-        }
+        Some(bag) => bag.set(key, value.into()),
+        None => count_dropped(),
+    }
+}
+
+/// Adds a number to a field of the flow that is current, as it is in [`set`]: to count queries, or to
+/// sum up what they took. A field that is no number of the same sort is replaced.
+///
+/// ```
+/// use forebear_context::fields;
+/// # use std::{future::Future, pin::pin, task::{Context, Poll, Waker}};
+///
+/// let request = forebear_context::flow("orders.place", async {
+///     fields::add("queries", 1_u64);
+///     fields::add("queries", 1_u64);
+///     fields::get("queries")
+/// });
+/// # let seen = pin!(request).poll(&mut Context::from_waker(Waker::noop()));
+/// # assert_eq!(seen, Poll::Ready(Some(2_u64.into())));
+/// ```
+pub fn add(key: &'static str, more: impl Into<Value>) {
+    match Frame::with_current(bag_of) {
+        Some(bag) => bag.add(key, more.into()),
         None => count_dropped(),
     }
 }
@@ -251,6 +303,68 @@ pub fn for_each(f: impl FnMut(&'static str, &Value)) {
 pub fn collect() -> Vec<(&'static str, Value)> {
     let mut all = Vec::new();
     for_each(|key, value| all.push((key, value.clone())));
+    all
+}
+
+/// How a secret is shown instead.
+type Mask = fn(&Value) -> Value;
+
+static SECRETS: RwLock<Vec<(&'static str, Mask)>> = RwLock::new(Vec::new());
+
+/// Whether there are any, for processes that have none.
+static HAS_SECRETS: AtomicBool = AtomicBool::new(false);
+
+/// Declares that the values of a field leave the process as `***` only: in logs, in reports of
+/// errors, in traces. Code still reads them.
+///
+/// ```
+/// use forebear_context::fields;
+///
+/// fields::redact("cardNumber");
+/// let shown = fields::sync_scope([("cardNumber", "4111")], fields::shown);
+/// assert_eq!(shown, [("cardNumber", "***".into())]);
+/// ```
+pub fn redact(key: &'static str) {
+    redact_with(key, |_| Value::Str("***".into()));
+}
+
+/// As [`redact`], shown as `mask` says: the last four digits, say.
+pub fn redact_with(key: &'static str, mask: fn(&Value) -> Value) {
+    let mut secrets = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
+    match secrets.iter_mut().find(|(known, _)| *known == key) {
+        Some((_, known)) => *known = mask,
+        None => secrets.push((key, mask)),
+    }
+    // Relaxed: who declares a secret while somebody logs it is too late anyway.
+    HAS_SECRETS.store(true, Ordering::Relaxed);
+}
+
+fn mask_of(key: &str) -> Option<Mask> {
+    if !HAS_SECRETS.load(Ordering::Relaxed) {
+        return None;
+    }
+    let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
+    secrets.iter().find(|(known, _)| *known == key).map(|(_, mask)| *mask)
+}
+
+pub(crate) fn is_secret(key: &str) -> bool {
+    mask_of(key).is_some()
+}
+
+/// As [`for_each`], as the fields may leave the process: see [`redact`].
+pub fn for_each_shown(mut f: impl FnMut(&'static str, &Value)) {
+    for_each(|key, value| match mask_of(key) {
+        // A mask that panics must not bring the log line down, and with it the request.
+        Some(mask) => f(key, &quietly(|| mask(value)).unwrap_or_else(|| Value::Str("***".into()))),
+        None => f(key, value),
+    });
+}
+
+/// As [`collect`], as the fields may leave the process: see [`redact`].
+#[must_use]
+pub fn shown() -> Vec<(&'static str, Value)> {
+    let mut all = Vec::new();
+    for_each_shown(|key, value| all.push((key, value.clone())));
     all
 }
 

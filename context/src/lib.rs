@@ -18,20 +18,28 @@
 #![forbid(unsafe_code)]
 
 mod quiet; // foreign code that must not panic out
+mod percent; // text that means nothing anywhere
 mod scope; // a future in another frame
 mod local; // one value
 mod snapshot; // all values
 pub mod fields; // the business context
-mod flow; // one unit of business work
+pub mod flow; // one unit of business work
+pub mod deadline; // until when
+mod carried; // through a queue
+mod trace_parent; // the trace of several processes
+pub mod wire; // to another process
+pub mod strict; // what is mostly a mistake
 mod map; // what is alive, by id
 pub mod tracker; // the ledger that is kept by it
 mod lineage; // what is gone and not forgotten
 pub mod inspect; // the same, to look at
 pub mod observers; // instruments that listen
 pub mod testing; // checks for tests
+pub mod interop; // in other people's crates
 
-pub use fields::flow_id;
-pub use flow::{Flow, FlowBuilder, flow};
+pub use carried::{Carried, Origin};
+pub use flow::id as flow_id;
+pub use flow::{Flow, FlowBuilder, FlowEnd, FlowOutcome, flow, try_flow};
 pub use local::{AsyncLocal, LocalGuard, NotInContext, OwnedAsyncLocal};
 pub use scope::Scope;
 pub use snapshot::Snapshot;

@@ -1,16 +1,17 @@
 //! Gives the work on this thread a value, which what it creates takes over.
 
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
-use std::sync::{Arc, OnceLock};
+use std::panic::Location;
+use std::sync::{Arc, OnceLock, Weak};
 
 use forebear_hooks::life::Entered;
 use forebear_hooks::{AsyncId, Frame, FrameKey, Inherit, execution_async_id};
 
 use crate::inspect::context;
 use crate::scope::{Change, Scope};
+use crate::strict::{self, Note};
 
 /// A value that follows the work: a task, timer or flow that is created where it is set has it
 /// too, unless the key says otherwise.
@@ -29,12 +30,13 @@ use crate::scope::{Change, Scope};
 /// ```
 pub struct AsyncLocal<T> {
     name: &'static str,
-    inherit: Inherit,
-    is_recurring: bool,
     default: Option<fn() -> T>,
     made_default: OnceLock<Arc<T>>,
     inspect: Option<fn(&T) -> String>,
-    key: OnceLock<Arc<FrameKey>>,
+    key: FrameKey<T>,
+    /// Set once the key's values have been declared to be shown; of a key that was made at run time
+    /// it says whether that is still there.
+    declared: OnceLock<Arc<()>>,
 }
 
 impl<T: Send + Sync + 'static> AsyncLocal<T> {
@@ -43,12 +45,11 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     pub const fn named(name: &'static str) -> AsyncLocal<T> {
         AsyncLocal {
             name,
-            inherit: Inherit::Always,
-            is_recurring: false,
             default: None,
             made_default: OnceLock::new(),
             inspect: None,
-            key: OnceLock::new(),
+            key: FrameKey::new(Inherit::Always),
+            declared: OnceLock::new(),
         }
     }
 
@@ -70,7 +71,7 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     /// Says which new resources take the value over: all of them, without this.
     #[must_use]
     pub const fn inherit(mut self, inherit: Inherit) -> AsyncLocal<T> {
-        self.inherit = inherit;
+        self.key = self.key.inherit(inherit);
         self
     }
 
@@ -78,7 +79,7 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     /// intervals, pooled connections.
     #[must_use]
     pub const fn recurring(mut self) -> AsyncLocal<T> {
-        self.is_recurring = true;
+        self.key = self.key.recurring();
         self
     }
 
@@ -89,16 +90,23 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
         self
     }
 
-    fn key(&self) -> &Arc<FrameKey> {
-        self.key.get_or_init(|| {
-            let key = FrameKey::new(self.inherit);
-            let key = Arc::new(if self.is_recurring { key.recurring() } else { key });
-            if let Some(text) = self.inspect {
-                let show = move |value: &(dyn Any + Send + Sync)| value.downcast_ref().map(text);
-                context::declare(self.name, &key, Box::new(show));
-            }
-            key
-        })
+    /// The key, for who sets the value: from the first one on it may be shown.
+    pub(crate) fn key(&self) -> &FrameKey<T> {
+        if self.inspect.is_some() && self.declared.get().is_none() {
+            self.declare();
+        }
+        &self.key
+    }
+
+    #[cold]
+    fn declare(&self) {
+        let Some(text) = self.inspect else { return };
+        let mine = Arc::new(());
+        if self.declared.set(mine.clone()).is_ok() {
+            let key = self.key.clone();
+            let show = Box::new(move |frame: &Frame| frame.get(&key).map(text));
+            context::declare(self.name, Arc::downgrade(&mine), show);
+        }
     }
 
     /// Returns the name.
@@ -118,16 +126,34 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     }
 
     /// Calls `f` with the value that is current, `None` where nothing is set.
+    #[inline]
+    #[track_caller]
     pub fn with<R>(&self, f: impl FnOnce(Option<&T>) -> R) -> R {
-        let key = self.key();
-        Frame::with_current(|frame| match frame.get(key) {
-            Some(value) => f(value.downcast_ref()),
+        let location = Location::caller();
+        Frame::with_current(|frame| match frame.get(&self.key) {
+            Some(value) => f(Some(value)),
+            None if self.default.is_none() => {
+                if strict::is_enabled() {
+                    strict::note_read(self.name, location);
+                }
+                f(None)
+            }
             None => f(self.default().map(|value| &**value)),
         })
     }
 
+    /// As [`get`](AsyncLocal::get), for who does not mind that there is none.
+    pub(crate) fn get_silently(&self) -> Option<T>
+    where
+        T: Clone,
+    {
+        Frame::with_current(|frame| frame.get(&self.key).cloned())
+    }
+
     /// Returns a copy of the value.
     #[must_use]
+    #[inline]
+    #[track_caller]
     pub fn get(&self) -> Option<T>
     where
         T: Clone,
@@ -137,17 +163,20 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
 
     /// Returns the value without copying it.
     #[must_use]
+    #[track_caller]
     pub fn get_arc(&self) -> Option<Arc<T>> {
-        let key = self.key();
-        match Frame::with_current(|frame| frame.get(key).cloned()) {
-            Some(value) => value.downcast().ok(),
-            None => self.default().cloned(),
+        let value = Frame::with_current(|frame| frame.get_arc(&self.key));
+        let value = value.or_else(|| self.default().cloned());
+        if value.is_none() && strict::is_enabled() {
+            strict::note_read(self.name, Location::caller());
         }
+        value
     }
 
     /// Returns a copy of the value; where nothing is set and nothing was said to be the default,
     /// the default of its type.
     #[must_use]
+    #[track_caller]
     pub fn get_or_default(&self) -> T
     where
         T: Clone + Default,
@@ -159,6 +188,7 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     ///
     /// # Errors
     /// Where nothing is set; the error names the key, and how this code came to run.
+    #[track_caller]
     pub fn try_get(&self) -> Result<T, NotInContext>
     where
         T: Clone,
@@ -171,7 +201,7 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     /// # Cancel safety
     /// As safe as `future`. Its destructor, too, sees the value.
     pub fn scope<F: Future>(&self, value: T, future: F) -> Scope<F> {
-        Scope::new(Change::Set(self.key().clone(), Arc::new(value)), future)
+        Scope::new(Change::Value(self.key().value(Arc::new(value))), future)
     }
 
     /// Runs `f` with a value.
@@ -182,12 +212,12 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
 
     /// Returns a future that runs `future` without a value.
     pub fn exit<F: Future>(&self, future: F) -> Scope<F> {
-        Scope::new(Change::Unset(self.key().clone()), future)
+        Scope::new(Change::Value(self.key.no_value()), future)
     }
 
     /// Runs `f` without a value.
     pub fn sync_exit<R>(&self, f: impl FnOnce() -> R) -> R {
-        let frame = Frame::with_current(|frame| frame.without(self.key()));
+        let frame = Frame::with_current(|frame| frame.without(&self.key));
         frame.sync_scope(f)
     }
 
@@ -195,9 +225,14 @@ impl<T: Send + Sync + 'static> AsyncLocal<T> {
     ///
     /// The end of a scope or of a poll restores what it found, whatever the guards did. So do not
     /// hold one across an `.await`: after it, the value is gone, and the guard does nothing.
+    #[track_caller]
     pub fn enter(&self, value: T) -> LocalGuard {
         let frame = Frame::with_current(|frame| frame.with(self.key(), Arc::new(value)));
-        LocalGuard { entered: frame.enter() }
+        if strict::is_enabled() {
+            let (frame, note) = Note::leave(&frame, self.name, Location::caller());
+            return LocalGuard { entered: frame.enter(), note };
+        }
+        LocalGuard { entered: frame.enter(), note: Weak::new() }
     }
 }
 
@@ -212,6 +247,8 @@ impl<T> fmt::Debug for AsyncLocal<T> {
 #[derive(Debug)]
 pub struct LocalGuard {
     entered: Entered,
+    /// In strict mode, what tells of a guard that is used in the wrong place.
+    note: Weak<Note>,
 }
 
 impl LocalGuard {
@@ -219,6 +256,14 @@ impl LocalGuard {
     #[must_use]
     pub fn is_here(&self) -> bool {
         self.entered.is_here()
+    }
+}
+
+impl Drop for LocalGuard {
+    fn drop(&mut self) {
+        if let Some(note) = self.note.upgrade() {
+            note.close(self.is_here());
+        }
     }
 }
 

@@ -1,23 +1,24 @@
 //! Polls a future in another frame: the one future that all scopes of this crate are.
 
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
-use forebear_hooks::{Frame, FrameKey};
+use forebear_hooks::{Frame, FrameValue};
 use pin_project_lite::pin_project;
 
 use crate::fields::{self, Field};
 
 /// How a scope's frame is made from the one around it.
 pub(crate) enum Change {
-    Set(Arc<FrameKey>, Arc<dyn Any + Send + Sync>),
-    Unset(Arc<FrameKey>),
+    /// One value is another, or gone.
+    Value(FrameValue),
     /// Fields are added to those of the branch.
     Fields(Vec<Field>),
+    /// There is a deadline, unless a sooner one is around.
+    Deadline(Instant),
     /// Whatever is around.
     Replace(Frame),
 }
@@ -25,9 +26,9 @@ pub(crate) enum Change {
 impl Change {
     fn apply(&self, outer: &Frame) -> Frame {
         match self {
-            Change::Set(key, value) => outer.with(key, value.clone()),
-            Change::Unset(key) => outer.without(key),
+            Change::Value(value) => outer.changed(value),
             Change::Fields(fields) => fields::with_branch(outer, fields),
+            Change::Deadline(deadline) => outer.with_deadline(*deadline),
             Change::Replace(frame) => frame.clone(),
         }
     }
@@ -42,18 +43,26 @@ pub(crate) struct Inner {
 
 impl Inner {
     /// Runs `f` in the frame of the scope.
+    #[inline]
     fn run<R>(&mut self, f: impl FnOnce() -> R) -> R {
-        let Inner { change, made } = self;
-        let stale = Frame::with_current(|outer| match made {
-            Some((seen, _)) if seen.ptr_eq(outer) => None,
-            _ => made.replace((outer.clone(), change.apply(outer))),
+        let is_made = Frame::with_current(|outer| {
+            self.made.as_ref().is_some_and(|(seen, _)| seen.ptr_eq(outer))
         });
-        // Values may go with it, whose destructors are foreign code: nothing is borrowed here.
-        drop(stale);
-        match made {
+        if !is_made {
+            self.make();
+        }
+        match &self.made {
             Some((_, frame)) => frame.sync_scope(f),
             None => f(),
         }
+    }
+
+    #[cold]
+    fn make(&mut self) {
+        let Inner { change, made } = self;
+        let stale = Frame::with_current(|outer| made.replace((outer.clone(), change.apply(outer))));
+        // Values may go with it, whose destructors are foreign code: nothing is borrowed here.
+        drop(stale);
     }
 
     /// Lets go of the values: the work is done, though its future may be kept.
@@ -95,15 +104,18 @@ impl<F: Future> Scope<F> {
 impl<F: Future> Future for Scope<F> {
     type Output = F::Output;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        assert!(this.future.is_some(), "a scope was polled after it had completed");
         let ready = this.inner.run(|| {
-            let ready = this.future.as_mut().as_pin_mut().map(|future| future.poll(cx));
-            if ready.as_ref().is_some_and(Poll::is_ready) {
+            let Some(future) = this.future.as_mut().as_pin_mut() else {
+                panic!("a scope was polled after it had completed");
+            };
+            let ready = future.poll(cx);
+            if ready.is_ready() {
                 this.future.set(None);
             }
-            ready.unwrap_or(Poll::Pending)
+            ready
         });
         if ready.is_ready() {
             this.inner.end();

@@ -53,6 +53,12 @@ impl Snapshot {
         Scope::new(Change::Replace(self.frame.clone()), future)
     }
 
+    /// Binds a function to this context, to be called any number of times: a listener that is to see
+    /// what was around where it was registered, not what is around where it is called.
+    pub fn bind<A, R>(self, f: impl Fn(A) -> R) -> impl Fn(A) -> R {
+        move |argument| self.frame.sync_scope(|| f(argument))
+    }
+
     /// Binds a function to this context.
     pub fn bind_once<A, R>(self, f: impl FnOnce(A) -> R) -> impl FnOnce(A) -> R {
         move |argument| self.frame.sync_scope(|| f(argument))

@@ -9,9 +9,10 @@ use std::panic::Location;
 
 use crate::current::{self, Here, MadeHere};
 use crate::filter::Newborn;
-use crate::frame::{Frame, Heir};
+use crate::frame::Frame;
 use crate::held::{Held, Lookers};
 use crate::id::{AsyncId, RuntimeId};
+use crate::key::Heir;
 use crate::kind::Kind;
 use crate::life::Life;
 use crate::record::{FLOW_ROOT, Flags, OTHER_CREATOR, Record, SINGLE};

@@ -4,64 +4,12 @@
 //! Writers pay for that: setting a value copies the entries. Only the owner of a [`FrameKey`] can
 //! read or write its value, so a frame cannot be forged or searched.
 
-use std::any::Any;
 use std::fmt;
-use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use crate::key::{FrameKey, FrameValue, Heir};
 use crate::kind::Kind;
-
-/// Says which new resources take a value over from the frame they are created in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Inherit {
-    /// All of them.
-    #[default]
-    Always,
-    /// Those that live inside the same task; a spawned task or blocking job does not.
-    SameTask,
-    /// None: the value is seen by the scope that set it, and by nothing that is created there.
-    Never,
-}
-
-/// The right to read and write one value of a frame.
-#[derive(Debug)]
-pub struct FrameKey {
-    id: NonZeroU64,
-    inherit: Inherit,
-    recurring: bool,
-}
-
-impl FrameKey {
-    /// Makes a key that no other key equals.
-    #[must_use]
-    pub fn new(inherit: Inherit) -> FrameKey {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        // Relaxed: uniqueness needs only the modification order of this one variable.
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        FrameKey { id: NonZeroU64::new(id).unwrap_or(NonZeroU64::MAX), inherit, recurring: false }
-    }
-
-    /// Lets resources that outlive many units of work (listeners, intervals, pooled connections)
-    /// hold the value too. Without this they do not, so that they keep nobody's context alive.
-    #[must_use]
-    pub fn recurring(mut self) -> FrameKey {
-        self.recurring = true;
-        self
-    }
-}
-
-/// How a new resource stands to the one that creates it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Heir {
-    /// It lives inside the same task: a timer, a socket, a flow.
-    SameTask,
-    /// It is a task or a blocking job.
-    OtherTask,
-    /// It outlives the work that made it: a listener, an interval.
-    Recurring,
-}
 
 impl Heir {
     /// How a resource of this kind stands to what creates it, unless more is said.
@@ -85,29 +33,165 @@ impl Heir {
 pub struct Frame(Option<Arc<Inner>>);
 
 struct Inner {
-    entries: Vec<Entry>,
+    values: Table,
     deadline: Option<Instant>,
-    /// What each sort of heir takes over, where that is not simply everything.
-    heirs: [OnceLock<Frame>; 3],
-    /// One bit per [`Heir`]: it does not take everything.
-    partial: u8,
+    shares: Shares,
+    /// The shares that are parts, made when they are first wanted.
+    parts: Option<Box<[OnceLock<Frame>; 3]>>,
 }
 
-#[derive(Clone)]
-struct Entry {
-    key: NonZeroU64,
-    inherit: Inherit,
-    recurring: bool,
-    value: Arc<dyn Any + Send + Sync>,
+/// Which heirs take something of a frame over, and which all of it: a bit for each.
+#[derive(Clone, Copy)]
+struct Shares {
+    some: u8,
+    all: u8,
 }
 
-impl Entry {
-    fn is_for(&self, heir: Heir) -> bool {
-        match heir {
-            Heir::SameTask => self.inherit != Inherit::Never,
-            Heir::OtherTask => self.inherit == Inherit::Always,
-            Heir::Recurring => self.inherit == Inherit::Always && self.recurring,
+impl Shares {
+    const OF_NOTHING: Shares = Shares { some: 0, all: 0b111 };
+
+    fn with(self, more: Shares) -> Shares {
+        Shares { some: self.some | more.some, all: self.all & more.all }
+    }
+
+    fn of(is_for: impl Fn(Heir) -> bool) -> Shares {
+        let bits = Heir::ALL.into_iter().filter(|heir| is_for(*heir));
+        let takers = bits.fold(0, |bits, heir| bits | 1 << heir as u8);
+        Shares { some: takers, all: takers }
+    }
+
+    /// A recurring resource is not bound by the deadline of the work that made it.
+    fn of_deadline() -> Shares {
+        Shares::of(|heir| heir != Heir::Recurring)
+    }
+
+    fn of_value(value: &FrameValue) -> Shares {
+        Shares::of(|heir| value.is_for(heir))
+    }
+
+    fn of_table(values: &Table) -> Shares {
+        values.iter().map(Shares::of_value).fold(Shares::OF_NOTHING, Shares::with)
+    }
+
+    fn is_all(self, heir: Heir) -> bool {
+        self.all & 1 << heir as u8 != 0
+    }
+
+    fn is_nothing(self, heir: Heir) -> bool {
+        self.some & 1 << heir as u8 == 0
+    }
+}
+
+/// So many values lie in the frame itself.
+const NEAR: usize = 4;
+
+/// Tables grow to so many places per value, but not further.
+const ROOM_MAX: usize = 8;
+
+/// Values by the lowest bits of their tags, each in a place of its own: one look finds it, or that
+/// it is not there.
+///
+/// There are as many places as it takes for no two tags to share one. Keys are numbered in the order
+/// of their first use, so these are hardly more than there are values. Only of keys that were made
+/// at run time may two have the same lowest bits by chance; one of them is then kept aside.
+#[derive(Clone, Default)]
+struct Table {
+    near: [FrameValue; NEAR],
+    /// Instead of `near`, where that has too few places; else empty.
+    far: Box<[FrameValue]>,
+    aside: Vec<FrameValue>,
+}
+
+impl Table {
+    fn of_one(value: FrameValue) -> Table {
+        let mut table = Table::default();
+        table.put(value);
+        table
+    }
+
+    fn of(values: Vec<FrameValue>) -> Table {
+        let mut table = Table::default();
+        let places = Table::places_for(&values);
+        if places > NEAR {
+            table.far = vec![FrameValue::default(); places].into();
         }
+        values.into_iter().for_each(|value| table.put(value));
+        table
+    }
+
+    /// How many places it takes for no two of these to share one, within bounds.
+    fn places_for(values: &[FrameValue]) -> usize {
+        let least = values.len().next_power_of_two().max(NEAR);
+        let mut places = least;
+        while places < least * ROOM_MAX && Table::do_meet(values, places) {
+            places *= 2;
+        }
+        places
+    }
+
+    fn do_meet(values: &[FrameValue], places: usize) -> bool {
+        let place = |value: &FrameValue| value.tag as usize & (places - 1);
+        let mut earlier = values.iter().enumerate();
+        earlier.any(|(nth, value)| values[..nth].iter().any(|other| place(other) == place(value)))
+    }
+
+    #[inline]
+    fn place(&self, tag: u64) -> &FrameValue {
+        let place = tag as usize;
+        // Of an empty slice this gets nothing.
+        let far = self.far.get(place & self.far.len().wrapping_sub(1));
+        far.unwrap_or_else(|| &self.near[place % NEAR])
+    }
+
+    fn place_mut(&mut self, tag: u64) -> &mut FrameValue {
+        let place = tag as usize;
+        match self.far.get_mut(place & self.far.len().wrapping_sub(1)) {
+            Some(found) => found,
+            None => &mut self.near[place % NEAR],
+        }
+    }
+
+    /// What is in the place of a tag: its value, if there is one.
+    #[inline]
+    fn find(&self, tag: u64) -> &FrameValue {
+        let found = self.place(tag);
+        if found.tag == tag || self.aside.is_empty() {
+            return found;
+        }
+        self.aside.iter().find(|value| value.tag == tag).unwrap_or(found)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &FrameValue> {
+        let all = self.near.iter().chain(&self.far).chain(&self.aside);
+        all.filter(|value| value.value.is_some())
+    }
+
+    fn put(&mut self, value: FrameValue) {
+        let place = self.place_mut(value.tag);
+        if place.value.is_none() {
+            *place = value;
+        } else {
+            self.aside.push(value);
+        }
+    }
+
+    /// A table that has one more value, or another one.
+    fn with(&self, value: FrameValue) -> Table {
+        let place = self.place(value.tag);
+        if self.aside.is_empty() && (place.tag == value.tag || place.value.is_none()) {
+            let mut table = self.clone();
+            let place = table.place_mut(value.tag);
+            *place = value;
+            return table;
+        }
+        let mut all: Vec<FrameValue> =
+            self.iter().filter(|other| other.tag != value.tag).cloned().collect();
+        all.push(value);
+        Table::of(all)
+    }
+
+    fn filtered(&self, wanted: impl Fn(&FrameValue) -> bool) -> Table {
+        Table::of(self.iter().filter(|value| wanted(value)).cloned().collect())
     }
 }
 
@@ -128,11 +212,13 @@ impl Frame {
     }
 
     /// Calls `f` with the frame that is current on this thread, which costs no reference count.
+    #[inline]
     pub fn with_current<R>(f: impl FnOnce(&Frame) -> R) -> R {
         crate::current::with_frame(f)
     }
 
     /// Runs `f` with this frame as the current one, then restores what was.
+    #[inline]
     pub fn sync_scope<R>(&self, f: impl FnOnce() -> R) -> R {
         crate::current::run_in_frame(self, f)
     }
@@ -153,6 +239,7 @@ impl Frame {
 
     /// Says whether both are the same frame, not only equal ones.
     #[must_use]
+    #[inline]
     pub fn ptr_eq(&self, other: &Frame) -> bool {
         match (&self.0, &other.0) {
             (None, None) => true,
@@ -161,35 +248,50 @@ impl Frame {
         }
     }
 
-    fn entries(&self) -> &[Entry] {
-        self.0.as_ref().map_or(&[], |inner| &inner.entries)
-    }
-
     /// Returns the value of `key`.
     #[must_use]
     #[inline]
-    pub fn get(&self, key: &FrameKey) -> Option<&Arc<dyn Any + Send + Sync>> {
-        self.entries().iter().find(|entry| entry.key == key.id).map(|entry| &entry.value)
+    pub fn get<T: 'static>(&self, key: &FrameKey<T>) -> Option<&T> {
+        self.0.as_ref()?.values.find(key.tag_if_used()).get(key)
+    }
+
+    /// Returns the value of `key` with its reference count.
+    #[must_use]
+    pub fn get_arc<T: Send + Sync + 'static>(&self, key: &FrameKey<T>) -> Option<Arc<T>> {
+        self.0.as_ref()?.values.find(key.tag_if_used()).get_arc(key)
     }
 
     /// Returns a frame with one more value, or with another one for `key`.
     #[must_use]
-    pub fn with(&self, key: &FrameKey, value: Arc<dyn Any + Send + Sync>) -> Frame {
-        let FrameKey { id, inherit, recurring } = *key;
-        let mut entries = Vec::with_capacity(self.entries().len() + 1);
-        entries.extend(self.entries().iter().filter(|entry| entry.key != id).cloned());
-        entries.push(Entry { key: id, inherit, recurring, value });
-        Frame::from_parts(entries, self.deadline())
+    pub fn with<T: Send + Sync + 'static>(&self, key: &FrameKey<T>, value: Arc<T>) -> Frame {
+        self.changed(&key.value(value))
     }
 
     /// Returns a frame without a value for `key`.
     #[must_use]
-    pub fn without(&self, key: &FrameKey) -> Frame {
-        if self.get(key).is_none() {
-            return self.clone();
+    pub fn without<T>(&self, key: &FrameKey<T>) -> Frame {
+        self.changed(&key.no_value())
+    }
+
+    /// Returns a frame that is the same but for one value: it is another one, or gone.
+    #[must_use]
+    pub fn changed(&self, change: &FrameValue) -> Frame {
+        match (&self.0, &change.value) {
+            (None, None) => Frame::empty(),
+            (None, Some(_)) => {
+                let shares = Shares::of_value(change);
+                Frame::of_inner(Table::of_one(change.clone()), None, shares)
+            }
+            (Some(inner), Some(_)) => {
+                let shares = inner.shares.with(Shares::of_value(change));
+                Frame::of_inner(inner.values.with(change.clone()), inner.deadline, shares)
+            }
+            (Some(inner), None) if inner.values.find(change.tag).tag == change.tag => {
+                let rest = inner.values.filtered(|value| value.tag != change.tag);
+                Frame::from_parts(rest, inner.deadline)
+            }
+            (Some(_), None) => self.clone(),
         }
-        let rest = self.entries().iter().filter(|entry| entry.key != key.id).cloned();
-        Frame::from_parts(rest.collect(), self.deadline())
     }
 
     /// Returns when the work in this frame has to be done, if that was said.
@@ -202,23 +304,34 @@ impl Frame {
     #[must_use]
     pub fn with_deadline(&self, deadline: Instant) -> Frame {
         let sooner = self.deadline().map_or(deadline, |had| had.min(deadline));
-        Frame::from_parts(self.entries().to_vec(), Some(sooner))
+        let values = self.0.as_ref().map(|inner| inner.values.clone()).unwrap_or_default();
+        Frame::from_parts(values, Some(sooner))
     }
 
-    fn from_parts(entries: Vec<Entry>, deadline: Option<Instant>) -> Frame {
-        if entries.is_empty() && deadline.is_none() {
+    /// Returns a frame that is the same but for the deadline, which it has not.
+    #[must_use]
+    pub fn without_deadline(&self) -> Frame {
+        match &self.0 {
+            Some(inner) if inner.deadline.is_some() => {
+                Frame::from_parts(inner.values.clone(), None)
+            }
+            _ => self.clone(),
+        }
+    }
+
+    fn from_parts(values: Table, deadline: Option<Instant>) -> Frame {
+        let shares = Shares::of_table(&values);
+        if deadline.is_none() && values.iter().next().is_none() {
             return Frame::empty();
         }
-        let mut partial = 0;
-        for heir in Heir::ALL {
-            let dropped = entries.iter().any(|entry| !entry.is_for(heir));
-            // A recurring resource is not bound by the deadline of the work that made it.
-            if dropped || (heir == Heir::Recurring && deadline.is_some()) {
-                partial |= 1 << heir as u8;
-            }
-        }
-        let heirs = [const { OnceLock::new() }; 3];
-        Frame(Some(Arc::new(Inner { entries, deadline, heirs, partial })))
+        let of_deadline = deadline.map_or(Shares::OF_NOTHING, |_| Shares::of_deadline());
+        Frame::of_inner(values, deadline, shares.with(of_deadline))
+    }
+
+    fn of_inner(values: Table, deadline: Option<Instant>, shares: Shares) -> Frame {
+        let has_parts = shares.some & !shares.all != 0;
+        let parts = has_parts.then(Box::default);
+        Frame(Some(Arc::new(Inner { values, deadline, shares, parts })))
     }
 
     /// Returns what a resource of this kind, made in this frame, takes over.
@@ -231,39 +344,47 @@ impl Frame {
     #[inline]
     pub(crate) fn inherit(&self, heir: Heir) -> Frame {
         let Some(inner) = &self.0 else { return Frame::empty() };
-        if inner.partial & (1 << heir as u8) == 0 {
-            return self.clone();
+        if inner.shares.is_all(heir) {
+            self.clone()
+        } else if inner.shares.is_nothing(heir) {
+            Frame::empty()
+        } else {
+            inner.part_for(heir)
         }
-        inner.part_for(heir)
     }
 }
 
 impl Inner {
     #[cold]
     fn part_for(&self, heir: Heir) -> Frame {
-        let part = self.heirs[heir as usize].get_or_init(|| {
-            let entries = self.entries.iter().filter(|entry| entry.is_for(heir)).cloned();
+        let make = || {
+            let values = self.values.filtered(|value| value.is_for(heir));
             let deadline = if heir == Heir::Recurring { None } else { self.deadline };
-            Frame::from_parts(entries.collect(), deadline)
-        });
-        part.clone()
+            Frame::from_parts(values, deadline)
+        };
+        match &self.parts {
+            Some(parts) => parts[heir as usize].get_or_init(make).clone(),
+            None => make(),
+        }
     }
 }
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Frame").field("values", &self.entries().len()).finish_non_exhaustive()
+        let values = self.0.as_ref().map_or(0, |inner| inner.values.iter().count());
+        f.debug_struct("Frame").field("values", &values).finish_non_exhaustive()
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{Frame, FrameKey, Heir, Inherit};
+    use super::{Frame, FrameKey, Heir, NEAR, ROOM_MAX};
+    use crate::key::Inherit;
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    fn number(frame: &Frame, key: &FrameKey) -> Option<i32> {
-        frame.get(key).and_then(|value| value.downcast_ref().copied())
+    fn number(frame: &Frame, key: &FrameKey<i32>) -> Option<i32> {
+        frame.get(key).copied()
     }
 
     #[test]
@@ -299,6 +420,55 @@ mod tests {
         assert!(frame.inherit(Heir::Recurring).is_empty());
     }
 
+    /// Keys whose numbers follow each other by so many.
+    fn keys(n: usize, apart: usize) -> Vec<FrameKey<i32>> {
+        let next = || {
+            let key = FrameKey::new(Inherit::Always);
+            let _numbered = key.no_value();
+            key
+        };
+        let nth = |_| {
+            let key = next();
+            (1..apart).for_each(|_| {
+                let _unused = next();
+            });
+            key
+        };
+        (0..n).map(nth).collect()
+    }
+
+    /// Sets all keys in a frame, in this order, then checks what is found while they are taken out.
+    #[track_caller]
+    fn check(keys: &[FrameKey<i32>]) {
+        let other = FrameKey::new(Inherit::Always);
+        let numbered = keys.iter().zip(0..);
+        let mut frame = numbered.fold(Frame::empty(), |frame, (key, number)| {
+            let changed = frame.with(key, Arc::new(-1)).with(key, Arc::new(number));
+            assert_eq!(self::number(&frame, key), None);
+            changed
+        });
+        assert_eq!(number(&frame, &other), None);
+        for (gone, key) in keys.iter().enumerate() {
+            for (nth, key) in keys.iter().enumerate() {
+                let want = (nth >= gone).then_some(nth as i32);
+                assert_eq!(number(&frame, key), want, "the {nth}th of {} is there", keys.len());
+            }
+            frame = frame.without(key);
+        }
+        assert!(frame.is_empty());
+    }
+
+    #[test]
+    fn every_value_of_many_is_found_whatever_the_numbers_of_the_keys() {
+        for n in [1, 2, NEAR, NEAR + 1, 8, 9, 33] {
+            for apart in [1, 2, 3, 8] {
+                check(&keys(n, apart));
+            }
+        }
+        // Too far apart for a table with a place for each.
+        check(&keys(9, 16 * ROOM_MAX * 4));
+    }
+
     #[test]
     fn a_deadline_is_only_ever_shortened() {
         let now = Instant::now();
@@ -307,5 +477,12 @@ mod tests {
         assert_eq!(frame.deadline(), Some(soon));
         assert_eq!(frame.inherit(Heir::OtherTask).deadline(), Some(soon));
         assert_eq!(frame.inherit(Heir::Recurring).deadline(), None);
+        let key = FrameKey::new(Inherit::Always);
+        let both = frame.with(&key, Arc::new(1_i32));
+        assert_eq!((both.deadline(), number(&both, &key)), (Some(soon), Some(1)));
+        let value = both.without_deadline();
+        assert_eq!((value.deadline(), number(&value, &key)), (None, Some(1)));
+        assert_eq!(both.without(&key).deadline(), Some(soon));
+        assert!(frame.without_deadline().is_empty());
     }
 }

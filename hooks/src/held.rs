@@ -107,7 +107,8 @@ impl Lookers {
 #[cfg(all(test, loom))]
 mod model {
     use super::{Held, Lookers};
-    use crate::frame::{Frame, FrameKey, Inherit};
+    use crate::frame::Frame;
+    use crate::key::{FrameKey, Inherit};
     use loom::thread;
     use std::sync::Arc;
 

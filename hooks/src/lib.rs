@@ -54,6 +54,7 @@ mod id; // who
 mod kind; // what sort
 mod reason; // how it ended
 mod events; // the five events, as a set
+mod key; // what its values are known by
 mod frame; // the context that travels
 mod held; // the same, until its resource ends
 mod record; // what is known about one resource
@@ -81,10 +82,11 @@ pub use current::{execution_async_id, execution_async_resource, trigger_async_id
 pub use events::Events;
 pub use fault::Fault;
 pub use filter::EnableError;
-pub use frame::{Frame, FrameKey, Inherit};
+pub use frame::Frame;
 pub use hook::{AsyncHook, Closures, HookBuilder, HookHandle, create_hook, hook};
 pub use id::{AsyncId, RuntimeId};
 pub use instrument::{Instrumented, InstrumentedStream, instrument, instrument_stream};
+pub use key::{FrameKey, FrameValue, Inherit};
 pub use kind::Kind;
 pub use reason::{Outcome, Reason};
 pub use registry::HOOKS_MAX;

@@ -77,9 +77,12 @@ pub mod entry; // what `#[main]` and `#[test]` call
 
 #[cfg(feature = "context")]
 pub use facade::{
-    AsyncLocal, Flow, FlowBuilder, Inherit, Lineage, LocalGuard, NotInContext, OwnedAsyncLocal,
-    Scope, Snapshot, fields, flow, flow_id, inspect, observers, testing, tracker,
+    AsyncLocal, Carried, Flow, FlowBuilder, FlowEnd, FlowOutcome, Inherit, Lineage, LocalGuard,
+    NotInContext, Origin, OwnedAsyncLocal, Scope, Snapshot, deadline, fields, flow, flow_id,
+    inspect, observers, strict, testing, tracker, try_flow, wire,
 };
+#[cfg(feature = "context")]
+pub use forebear_context as context;
 #[cfg(feature = "macros")]
 pub use forebear_macros::{main, test};
 #[cfg(feature = "serve")]

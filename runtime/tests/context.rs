@@ -15,8 +15,8 @@ use forebear::runtime::{Builder, Runtime};
 use forebear::task::{JoinHandle, spawn_blocking, yield_now};
 use forebear::time::{Duration, interval, sleep, timeout};
 use forebear::{
-    AsyncLocal, Lineage, Snapshot, fields, flow, flow_id, inspect, spawn, spawn_root, testing,
-    tracker,
+    AsyncLocal, Lineage, Snapshot, deadline, fields, flow, flow_id, inspect, spawn, spawn_root,
+    testing, tracker,
 };
 
 static USER: AsyncLocal<u32> = AsyncLocal::named("user");
@@ -490,5 +490,44 @@ fn what_is_missing_is_said_with_the_lineage_of_the_task() {
         assert!(text.starts_with("`user` is not set in #"), "{text}");
         assert!(text.contains(" task needs a user runtime/tests/context.rs:"), "{text}");
         assert!(text.contains("\n  triggered by ") && text.contains(" block on "), "{text}");
+    });
+}
+
+#[test]
+fn a_deadline_ends_the_work_and_is_known_to_all_of_it() {
+    on_each(|runtime| {
+        runtime.block_on(async {
+            assert_eq!(deadline::remaining(), None);
+            let done = deadline::within(Duration::from_secs(60), async {
+                let left = spawn(async { deadline::remaining() }).await.unwrap().unwrap();
+                assert!(left <= Duration::from_secs(60) && left > Duration::from_secs(1));
+                // A longer one inside changes nothing.
+                let inner = deadline::within(Duration::from_secs(600), async {
+                    deadline::remaining().unwrap()
+                });
+                assert!(inner.await.unwrap() <= Duration::from_secs(60));
+                assert_eq!(interval(Duration::from_secs(1)).tick().await.elapsed().as_secs(), 0);
+                spawn_root(async { assert_eq!(deadline::remaining(), None) }).await.unwrap();
+                7
+            });
+            assert_eq!(done.await, Ok(7));
+            let late = deadline::within(Duration::from_millis(2), pending::<()>());
+            assert!(late.await.is_err());
+        });
+    });
+}
+
+#[test]
+fn a_timeout_is_no_longer_than_the_deadline_around_it() {
+    on_each(|runtime| {
+        runtime.block_on(async {
+            let began = std::time::Instant::now();
+            let bounded = deadline::within(Duration::from_millis(5), async {
+                timeout(Duration::from_secs(600), pending::<()>()).await.is_err()
+            });
+            // Both are due at once; the inner one is asked first.
+            assert_eq!(bounded.await, Ok(true));
+            assert!(began.elapsed() < Duration::from_secs(60));
+        });
     });
 }

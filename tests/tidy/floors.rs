@@ -35,7 +35,8 @@ const FLOORS: [Floor; 8] = [
     },
 ];
 
-const LEAVES: [&str; 4] = ["tests/", "tests/renamed/", "tests/services/", "benches/"];
+const LEAVES: [&str; 5] =
+    ["tests/", "tests/interop/", "tests/renamed/", "tests/services/", "benches/"];
 
 impl Floor {
     fn of(path: &str) -> Option<&'static Floor> {

@@ -1,18 +1,18 @@
 //! Knows which context values may be shown. What was not declared is not.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
-use forebear_hooks::{Frame, FrameKey};
+use forebear_hooks::Frame;
 
 use crate::fields::{self, cut};
 use crate::inspect::label::Label;
 use crate::quiet::quietly;
 
-type Show = Box<dyn Fn(&(dyn Any + Send + Sync)) -> Option<String> + Send + Sync>;
+/// Makes a text of a key's value, if a frame has one.
+type Show = Box<dyn Fn(&Frame) -> Option<String> + Send + Sync>;
 
 /// So much of a value is shown: enough for what tells one piece of work from another.
 const SHOWN_MAX_BYTES: usize = 256;
@@ -20,7 +20,7 @@ const SHOWN_MAX_BYTES: usize = 256;
 struct Declared {
     name: &'static str,
     /// A key that was made at run time may be gone.
-    key: Weak<FrameKey>,
+    owner: Weak<()>,
     show: Show,
 }
 
@@ -33,13 +33,13 @@ static LOCALS: RwLock<Vec<Arc<Declared>>> = RwLock::new(Vec::new());
 static FIELDS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 
 /// Lets the values of a key be shown.
-pub(crate) fn declare(name: &'static str, key: &Arc<FrameKey>, show: Show) {
+pub(crate) fn declare(name: &'static str, owner: Weak<()>, show: Show) {
     let mut locals = LOCALS.write().unwrap_or_else(PoisonError::into_inner);
     let (kept, gone) = std::mem::take(&mut *locals)
         .into_iter()
-        .partition(|declared: &Arc<Declared>| declared.key.strong_count() > 0);
+        .partition(|declared: &Arc<Declared>| declared.owner.strong_count() > 0);
     *locals = kept;
-    locals.push(Arc::new(Declared { name, key: Arc::downgrade(key), show }));
+    locals.push(Arc::new(Declared { name, owner, show }));
     drop(locals);
     let _: Vec<Arc<Declared>> = gone;
 }
@@ -91,14 +91,13 @@ impl Declarations {
 
 impl Declared {
     fn text(&self, frame: &Frame) -> Option<String> {
-        let key = self.key.upgrade()?;
-        let value = frame.get(&key)?;
+        let _owner = self.owner.upgrade()?;
         // The closure may look at the tree as well, and would be called for it without end.
         if IS_SHOWING.replace(true) {
             return None;
         }
         // Who looks must not come to harm by what is looked at.
-        let text = quietly(|| (self.show)(&**value));
+        let text = quietly(|| (self.show)(frame));
         IS_SHOWING.set(false);
         text.unwrap_or_else(|| Some("<panicked>".to_owned()))
     }

@@ -36,6 +36,6 @@ pub use paint::Paint;
 pub use panic::install_panic_hook;
 pub use query::{Query, QueryError};
 pub use resource::{FlowRef, ResourceInfo, WaitsFor};
-pub(crate) use snapshot::count_alive;
 pub use snapshot::{Chunks, Snapshot, chunks, snapshot, snapshot_of};
+pub(crate) use snapshot::{count_alive, for_each_context};
 pub use tree::{Tree, TreeLine, TreeLines, tree_all, tree_of};

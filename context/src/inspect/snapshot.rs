@@ -228,6 +228,24 @@ fn residents(mut from: usize) -> (Vec<(AsyncId, Seen)>, Option<usize>) {
     (residents, Some(from))
 }
 
+/// Shows each resource of the process that holds a context.
+pub(crate) fn for_each_context(mut f: impl FnMut(ResourceInfo)) {
+    let mut view = View::new(Waits::default());
+    let mut show = |(id, seen): (AsyncId, Seen)| {
+        if !seen.entry.frame.is_empty() {
+            f(view.info(id, seen));
+        }
+    };
+    let mut from = Some(0);
+    while let Some(place) = from {
+        let (seen, rest) = residents(place);
+        seen.into_iter().for_each(&mut show);
+        from = rest;
+    }
+    let others = tracker::map().copy_others(|entry| !entry.frame.is_empty());
+    others.into_iter().for_each(show);
+}
+
 fn gone() -> Vec<ResourceInfo> {
     tracker::ancestors().copy().values().map(info_of_gone).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use forebear_context::fields::{self, FIELDS_MAX, TEXT_MAX_BYTES, Value};
 use forebear_context::{flow, flow_id};
 
-use crate::support::{finish, pause, resource};
+use crate::support::{finish, panic_quietly, pause, resource};
 
 /// What is dropped is counted for the whole process: one test that drops some runs at a time.
 fn counting() -> MutexGuard<'static, ()> {
@@ -189,4 +189,43 @@ fn without_a_flow_a_field_is_dropped_and_counted() {
     fields::set("k", 1);
     fields::sync_scope([("branch", 1)], || fields::set("k", 1));
     assert_eq!((all().as_str(), fields::dropped() - before), ("", 2));
+}
+
+#[test]
+fn numbers_of_the_same_sort_add_up() {
+    finish(flow("f", async {
+        fields::add("count", 1_u64);
+        fields::add("count", 2_u64);
+        fields::add("ms", 0.5);
+        fields::add("ms", 0.25);
+        fields::add("count2", u64::MAX);
+        fields::add("count2", 1_u64);
+        assert_eq!(fields::get("count"), Some(3_u64.into()));
+        assert_eq!(fields::get("ms"), Some(0.75.into()));
+        assert_eq!(fields::get("count2"), Some(u64::MAX.into()));
+        fields::set("ms", "text");
+        fields::add("ms", 1);
+        assert_eq!(fields::get("ms"), Some(1.into()));
+    }));
+}
+
+#[test]
+fn a_secret_is_read_by_code_and_shown_to_nobody() {
+    fields::redact("fields.secret");
+    fields::redact_with("fields.card", |value| format!("…{}", value.to_string().len()).into());
+    fields::redact_with("fields.panics", |_| panic_quietly("mask"));
+    finish(flow("f", async {
+        fields::set("fields.secret", "hunter2");
+        fields::set("fields.card", "4111111111111111");
+        fields::set("fields.panics", 7);
+        fields::set("open", 1);
+        assert_eq!(fields::get("fields.secret"), Some("hunter2".into()));
+        let want = [
+            ("fields.secret", "***".into()),
+            ("fields.card", "…16".into()),
+            ("fields.panics", "***".into()),
+            ("open", 1.into()),
+        ];
+        assert_eq!(fields::shown(), want);
+    }));
 }

@@ -10,6 +10,11 @@ mod isolation; // what is another's stays another's
 mod snapshot; // all values at once
 mod fields; // the business context
 mod flow; // a unit of work, and all its endings
+mod ends; // what a flow has come to
+mod deadline; // until when
+mod carried; // through queues
+mod wire; // to other processes
+mod strict; // mistakes
 mod map; // the id map: what it has, what it lets go
 mod tree; // how it reads
 mod checks; // the checks that tests of others stand on

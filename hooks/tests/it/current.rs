@@ -155,12 +155,12 @@ fn with_trigger_names_the_cause_and_not_the_creator() {
     assert_eq!(told(&resource("x")), (None, None));
 }
 
-fn frame(key: &FrameKey, value: u32) -> Frame {
+fn frame(key: &FrameKey<u32>, value: u32) -> Frame {
     Frame::current().with(key, Arc::new(value))
 }
 
-fn value(key: &FrameKey) -> Option<u32> {
-    Frame::with_current(|frame| frame.get(key).and_then(|value| value.downcast_ref().copied()))
+fn value(key: &FrameKey<u32>) -> Option<u32> {
+    Frame::with_current(|frame| frame.get(key).copied())
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn a_hundred_thousand_forgotten_guards_end_with_their_scope() {
 }
 
 /// Reads and enters frames in its destructor.
-struct Busy(Arc<FrameKey>, Log);
+struct Busy(Arc<FrameKey<u32>>, Log);
 
 impl Drop for Busy {
     fn drop(&mut self) {

@@ -474,6 +474,8 @@ mod tests {
 
     use super::*;
 
+    const NONE_FIRED: [usize; 0] = [];
+
     /// A waker with a name, which it writes down when it is woken.
     struct Probe {
         name: usize,
@@ -535,7 +537,7 @@ mod tests {
                 wakers: Vec::new(),
                 now_ns: 0,
             };
-            assert_eq!(bench.advance(now_ns), []);
+            assert_eq!(bench.advance(now_ns), NONE_FIRED);
             bench
         }
 
@@ -615,7 +617,7 @@ mod tests {
         fn advance_as_told(&mut self) {
             if let Some(next_ns) = self.wheel.next_deadline_ns() {
                 if next_ns > self.now_ns {
-                    assert_eq!(self.advance(next_ns - 1), []);
+                    assert_eq!(self.advance(next_ns - 1), NONE_FIRED);
                 }
                 self.advance(next_ns);
             }
@@ -766,10 +768,10 @@ mod tests {
         bench.insert(LAST_NS);
         bench.insert(LAST_NS + 1);
         bench.insert(u64::MAX);
-        assert_eq!(bench.advance(LAST_NS - 1), []);
+        assert_eq!(bench.advance(LAST_NS - 1), NONE_FIRED);
         assert_eq!(bench.advance(u64::MAX), [0]);
         assert_eq!(bench.wheel.next_deadline_ns(), Some(u64::MAX));
-        assert_eq!(bench.advance(u64::MAX), []);
+        assert_eq!(bench.advance(u64::MAX), NONE_FIRED);
         assert_eq!(bench.wheel.len(), 2);
     }
 
@@ -777,8 +779,8 @@ mod tests {
     fn a_deadline_is_rounded_up_and_an_advance_down() {
         let mut bench = Bench::at(0);
         bench.insert(TICK_NS + 1);
-        assert_eq!(bench.advance(TICK_NS + 1), []);
-        assert_eq!(bench.advance(2 * TICK_NS - 1), []);
+        assert_eq!(bench.advance(TICK_NS + 1), NONE_FIRED);
+        assert_eq!(bench.advance(2 * TICK_NS - 1), NONE_FIRED);
         assert_eq!(bench.advance(2 * TICK_NS), [0]);
     }
 
@@ -808,7 +810,7 @@ mod tests {
         let mut bench = Bench::at(0);
         let mut want = Vec::new();
         for now_bit in 0..40 {
-            assert_eq!(bench.advance((1 << 40) + (1 << now_bit)), []);
+            assert_eq!(bench.advance((1 << 40) + (1 << now_bit)), NONE_FIRED);
             for bit in (now_bit + 1..=61).rev() {
                 let deadline_ns: u64 = (1 << 41) + (1 << bit);
                 want.push((deadline_ns.div_ceil(TICK_NS), want.len()));
@@ -930,7 +932,7 @@ mod tests {
         drop(bench.wheel.drain());
         bench.waiting.clear();
         bench.insert(60 * TICK_NS);
-        assert_eq!(bench.advance(59 * TICK_NS), []);
+        assert_eq!(bench.advance(59 * TICK_NS), NONE_FIRED);
         assert_eq!(bench.advance(60 * TICK_NS), [2]);
     }
 

@@ -8,6 +8,8 @@
 //! says what is known of a resource.
 
 #[cfg(feature = "context")]
+pub mod deadline; // until when, and not longer
+#[cfg(feature = "context")]
 pub mod inspect; // the tree of this runtime
 #[cfg(all(unix, feature = "context", feature = "signal"))]
 mod on_signal; // the same, to standard error
@@ -22,8 +24,9 @@ mod without_context;
 
 #[cfg(feature = "context")]
 pub use forebear_context::{
-    AsyncLocal, Flow, FlowBuilder, LocalGuard, NotInContext, OwnedAsyncLocal, Scope, Snapshot,
-    fields, flow, flow_id, observers, testing, tracker,
+    AsyncLocal, Carried, Flow, FlowBuilder, FlowEnd, FlowOutcome, LocalGuard, NotInContext, Origin,
+    OwnedAsyncLocal, Scope, Snapshot, fields, flow, flow_id, observers, strict, testing, tracker,
+    try_flow, wire,
 };
 #[cfg(feature = "context")]
 pub use forebear_hooks::Inherit;

@@ -9,18 +9,17 @@
 //!   resources take it over by the rule. It must be `Send` and `Sync`, because several tasks may
 //!   have it at once.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
 use pin_project_lite::pin_project;
 
-use crate::hooks::{Frame, FrameKey, Inherit};
+use crate::hooks::{Frame, FrameKey, FrameValue, Inherit};
 
 /// Declares keys for values that belong to a task: see [`LocalKey`](crate::task::LocalKey).
 ///
@@ -103,19 +102,18 @@ pub struct LocalKey<T: 'static> {
 /// Where the value of a key is found.
 enum Place<T: 'static> {
     Kept(thread::LocalKey<RefCell<Option<T>>>),
-    Shared { key: OnceLock<FrameKey>, inherit: Inherit, share: Share<T>, unshare: Unshare<T> },
+    Shared { key: FrameKey<T>, share: Share<T>, unshare: Unshare<T> },
 }
 
-type Shared = Arc<dyn Any + Send + Sync>;
 /// These are known only where the type is known to be `Send` and `Sync`.
-type Share<T> = fn(T) -> Shared;
-type Unshare<T> = fn(Shared) -> Option<T>;
+type Share<T> = fn(&FrameKey<T>, T) -> FrameValue;
+type Unshare<T> = fn(&FrameKey<T>, FrameValue) -> Option<T>;
 
 /// What the future of a scope holds between its polls.
 enum Held<T> {
     Kept(Option<T>),
     Shared {
-        value: Option<Shared>,
+        value: Option<FrameValue>,
         /// The frame around at the last poll, and the one with the value that was made of it.
         made: Option<(Frame, Frame)>,
     },
@@ -134,9 +132,9 @@ impl<T: 'static> LocalKey<T> {
     where
         T: Send + Sync,
     {
-        let share: Share<T> = |value| Arc::new(value);
-        let unshare: Unshare<T> = |value| Arc::into_inner(value.downcast().ok()?);
-        LocalKey { place: Place::Shared { key: OnceLock::new(), inherit, share, unshare } }
+        let share: Share<T> = |key, value| key.value(Arc::new(value));
+        let unshare: Unshare<T> = |key, value| Arc::into_inner(value.into_arc(key)?);
+        LocalKey { place: Place::Shared { key: FrameKey::new(inherit), share, unshare } }
     }
 
     /// Returns a future that runs `future` with a value.
@@ -186,10 +184,7 @@ impl<T: 'static> LocalKey<T> {
             Place::Kept(local) => {
                 local.try_with(|cell| cell.borrow().as_ref().map(f)).ok().flatten()
             }
-            Place::Shared { key, inherit, .. } => Frame::with_current(|frame| {
-                let value = frame.get(frame_key(key, *inherit))?;
-                value.downcast_ref().map(f)
-            }),
+            Place::Shared { key, .. } => Frame::with_current(|frame| frame.get(key).map(f)),
         };
         result.ok_or(AccessError(()))
     }
@@ -197,7 +192,9 @@ impl<T: 'static> LocalKey<T> {
     fn hold(&self, value: T) -> Held<T> {
         match &self.place {
             Place::Kept(_) => Held::Kept(Some(value)),
-            Place::Shared { share, .. } => Held::Shared { value: Some(share(value)), made: None },
+            Place::Shared { key, share, .. } => {
+                Held::Shared { value: Some(share(key, value)), made: None }
+            }
         }
     }
 
@@ -209,12 +206,11 @@ impl<T: 'static> LocalKey<T> {
                 let _lent = Lent::to(local, slot);
                 f()
             }
-            (Place::Shared { key, inherit, .. }, Held::Shared { value, made }) => {
+            (Place::Shared { .. }, Held::Shared { value, made }) => {
                 let Some(value) = value else { return f() };
-                let key = frame_key(key, *inherit);
                 let stale = Frame::with_current(|outer| match made {
                     Some((seen, _)) if seen.ptr_eq(outer) => None,
-                    _ => made.replace((outer.clone(), outer.with(key, value.clone()))),
+                    _ => made.replace((outer.clone(), outer.changed(value))),
                 });
                 // Values may go with it, whose destructors are foreign code: nothing is borrowed.
                 drop(stale);
@@ -246,10 +242,6 @@ impl<T: Clone + 'static> LocalKey<T> {
     pub fn try_get(&'static self) -> Result<T, AccessError> {
         self.try_with(T::clone)
     }
-}
-
-fn frame_key(key: &OnceLock<FrameKey>, inherit: Inherit) -> &FrameKey {
-    key.get_or_init(|| FrameKey::new(inherit))
 }
 
 /// The value is in the thread-local, and what was there before is here, until this is dropped.
@@ -293,7 +285,7 @@ impl<T: 'static> fmt::Debug for LocalKey<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rule = match &self.place {
             Place::Kept(_) => Inherit::Never,
-            Place::Shared { inherit, .. } => *inherit,
+            Place::Shared { key, .. } => key.rule(),
         };
         f.debug_struct("LocalKey").field("inherit", &rule).finish_non_exhaustive()
     }
@@ -328,9 +320,9 @@ impl<T: 'static, F> TaskLocalFuture<T, F> {
     pub fn take_value(self: Pin<&mut Self>) -> Option<T> {
         let this = self.project();
         match (&this.key.place, this.held) {
-            (Place::Shared { unshare, .. }, Held::Shared { value, made }) => {
+            (Place::Shared { key, unshare, .. }, Held::Shared { value, made }) => {
                 drop(made.take());
-                unshare(value.take()?)
+                unshare(key, value.take()?)
             }
             (_, Held::Kept(value)) => value.take(),
             (Place::Kept(_), Held::Shared { .. }) => None,

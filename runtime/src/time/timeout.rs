@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
+use crate::hooks::Frame;
 use crate::task::coop;
 use crate::time::{Instant, Sleep};
 
 /// Waits for a future, but not longer than so long.
 ///
-/// The future is polled first: if it is ready at the deadline, it has won.
+/// The future is polled first: if it is ready at the deadline, it has won. Work that has to be done
+/// by a deadline is not waited for any longer than that.
 ///
 /// # Errors
 /// The future's output is [`Elapsed`] if the time came first.
@@ -40,8 +42,11 @@ use crate::time::{Instant, Sleep};
 /// ```
 #[track_caller]
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    let delay = Sleep::for_so_long(duration, || "timeout", Location::caller());
-    Timeout { future: future.into_future(), delay }
+    let (future, location) = (future.into_future(), Location::caller());
+    match around() {
+        None => Timeout { future, delay: Sleep::for_so_long(duration, || "timeout", location) },
+        Some(_) => Timeout::new(Instant::now().saturating_add(duration), future, location),
+    }
 }
 
 /// Waits for a future, but not longer than until a point in time. See [`timeout`].
@@ -50,8 +55,12 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 /// Outside a runtime.
 #[track_caller]
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
-    let delay = Sleep::until(deadline, || "timeout", Location::caller());
-    Timeout { future: future.into_future(), delay }
+    Timeout::new(deadline, future.into_future(), Location::caller())
+}
+
+/// Returns by when the work that is current has to be done.
+fn around() -> Option<Instant> {
+    Frame::with_current(Frame::deadline).map(Instant::from_std)
 }
 
 pin_project! {
@@ -65,6 +74,16 @@ pin_project! {
 }
 
 impl<F> Timeout<F> {
+    /// Waits until this deadline, or until one that is around and sooner.
+    pub(crate) fn new(
+        deadline: Instant,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> Timeout<F> {
+        let sooner = around().map_or(deadline, |around| around.min(deadline));
+        Timeout { future, delay: Sleep::until(sooner, || "timeout", location) }
+    }
+
     /// Returns the future.
     pub fn get_ref(&self) -> &F {
         &self.future

@@ -6,7 +6,7 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use forebear_hooks::life::Entered;
@@ -17,8 +17,8 @@ use forebear_hooks::{
 
 use super::{GUARDS, HOOKS, PLACES, Script, Sort, Step};
 
-static ALWAYS: LazyLock<FrameKey> = LazyLock::new(|| FrameKey::new(Inherit::Always));
-static NEVER: LazyLock<FrameKey> = LazyLock::new(|| FrameKey::new(Inherit::Never));
+static ALWAYS: FrameKey<u32> = FrameKey::new(Inherit::Always);
+static NEVER: FrameKey<u32> = FrameKey::new(Inherit::Never);
 
 fn frame_of(value: u32) -> Frame {
     let frame = Frame::current().with(&ALWAYS, Arc::new(value));
@@ -193,11 +193,7 @@ impl Real {
     fn look(&self, what: &str) {
         let [running, trigger] =
             [execution_async_id(), trigger_async_id()].map(|id| self.shared.number(id));
-        let value = |key: &FrameKey| {
-            Frame::with_current(|frame| {
-                frame.get(key).and_then(|v| v.downcast_ref::<u32>().copied())
-            })
-        };
+        let value = |key: &FrameKey<u32>| Frame::with_current(|frame| frame.get(key).copied());
         let (always, never) = (value(&ALWAYS), value(&NEVER));
         let here = self
             .guards
