@@ -141,7 +141,9 @@ fn requests_at_once_have_a_connection_each() {
         })
         .collect();
     until("all are being answered", || state.busy.load(std::sync::atomic::Ordering::SeqCst) == 10);
-    assert_eq!(lines(&runtime, "borrow http request").len(), 10);
+    let resources = forebear::inspect::snapshot_of(id);
+    let resources = resources.resources().iter();
+    assert_eq!(resources.filter(|resource| resource.kind.name() == "BORROW").count(), 10);
     state.gate.notify_waiters();
     for asked in asked {
         assert_eq!(runtime.block_on(asked).unwrap(), "through");
