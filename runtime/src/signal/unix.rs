@@ -138,7 +138,9 @@ impl Signal {
         if let Some(name) = signal_name(kind.0) {
             birth = birth.name(name);
         }
-        Ok(Signal { listener, life: Life::begin(birth) })
+        let life = Life::begin(birth);
+        listener.registration().belong_to(life.id());
+        Ok(Signal { listener, life })
     }
 
     /// Waits for the next signal. `None` when the runtime has ended.
