@@ -281,7 +281,7 @@ pub fn env(allow: &Allow) -> Vec<(String, String)> {
     carried.into_iter().map(|(name, value)| (variable(&name), value)).collect()
 }
 
-/// Reads what is allowed from the environment of this process: see [`env`].
+/// Reads what is allowed from the environment of this process: see [`env()`].
 #[must_use]
 pub fn from_env(allow: &Allow) -> Origin {
     let read = |name: &str| {

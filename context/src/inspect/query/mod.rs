@@ -1,22 +1,5 @@
 //! Picks resources by a query, which has one small grammar wherever it is typed: on a command line, in
 //! the page, in the terminal, in code.
-//!
-//! | term | holds for |
-//! |---|---|
-//! | `ship`, `"a text"` | what has the text in its label, kind, site, or context, or has the id |
-//! | `kind:timer`, `kind:tcp` | what is of the kind, or of one that begins with the word |
-//! | `state:idle` | a task that is `running`, `queued` or `idle`; what is `gone` |
-//! | `age>10s` | what is older; also `<`, `<=`, `>=`, `=`, and `ns us ms s m h d` |
-//! | `field:accountId=42`, `field:accountId` | what has the value in its context, or any |
-//! | `label:ship`, `site:src/db.rs:41` | what has the text in its label, or where it was made |
-//! | `under:#12` | the resource and all below it, along the edge that is looked at |
-//! | `leak:true` | what seems to be a leak |
-//! | `waits:timer` | what waits for a `timer`, `task`, `socket`, `#12`, or something `unknown` |
-//! | `id:#12`, `trigger:#12`, `creator:#12`, `flow:#12`, `runtime:1` | what has it |
-//! | `polls>1000`, `busy>1s` | tasks, while they are counted |
-//!
-//! All terms must hold; `-` before one turns it round; commas separate alternatives:
-//! `kind:task,flow -state:idle age>1m`.
 
 mod error; // what is wrong, and where
 mod parse; // from text
@@ -34,7 +17,24 @@ use crate::inspect::leaks;
 use crate::inspect::resource::ResourceInfo;
 use term::{Around, Term, Test};
 
-/// Which resources are wanted. See the [module](self) for the grammar.
+/// Which resources are wanted.
+///
+/// | term | holds for |
+/// |---|---|
+/// | `ship`, `"a text"` | what has the text in its label, kind, site, or context, or has the id |
+/// | `kind:timer`, `kind:tcp` | what is of the kind, or of one that begins with the word |
+/// | `state:idle` | a task that is `running`, `queued` or `idle`; what is `gone` |
+/// | `age>10s` | what is older; also `<`, `<=`, `>=`, `=`, and `ns us ms s m h d` |
+/// | `field:accountId=42`, `field:accountId` | what has the value in its context, or any |
+/// | `label:ship`, `site:src/db.rs:41` | what has the text in its label, or where it was made |
+/// | `under:#12` | the resource and all below it, along the edge that is looked at |
+/// | `leak:true` | what seems to be a leak |
+/// | `waits:timer` | what waits for a `timer`, `task`, `socket`, `#12`, or something `unknown` |
+/// | `id:#12`, `trigger:#12`, `creator:#12`, `flow:#12`, `runtime:1` | what has it |
+/// | `polls>1000`, `busy>1s` | tasks, while they are counted |
+///
+/// All terms must hold; `-` before one turns it round; commas separate alternatives:
+/// `kind:task,flow -state:idle age>1m`.
 ///
 /// ```
 /// use forebear_context::inspect::Query;
