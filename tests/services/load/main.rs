@@ -15,9 +15,9 @@
 use std::convert::Infallible;
 use std::env;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Lines, Write};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use forebear::interop::hyper::TokioIo;
@@ -96,6 +96,8 @@ fn a_child_is_what_it_was_told_to_be() {
 struct Server {
     child: Child,
     address: SocketAddr,
+    /// Kept open: after a minute libtest says something there, and would give up if nobody could read it.
+    _said: Lines<BufReader<ChildStdout>>,
 }
 
 impl Server {
@@ -108,7 +110,7 @@ impl Server {
             .unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
         let address = said.find_map(|line| Some(line.unwrap().strip_prefix(HERE)?.to_owned()));
-        Server { child, address: address.unwrap().parse().unwrap() }
+        Server { child, address: address.unwrap().parse().unwrap(), _said: said }
     }
 
     /// Returns the time that its threads have worked so far, in whole hundredths of a second.
