@@ -53,6 +53,7 @@ pub(crate) fn before(record: &Record) -> Pair {
 
 #[cold]
 fn told_before(record: &Record) -> Pair {
+    // Of one that is not born yet nobody hears.
     if !record.is_born() {
         return Pair::default();
     }
@@ -163,12 +164,9 @@ fn tell<'h>(
 /// Says whether `hook` has followed this resource from its birth.
 #[inline]
 fn follows(hook: &Enabled, record: &Record) -> bool {
-    record.scope & hook.bit != 0 && record.epoch >= hook.epoch && admits(hook, record)
-}
-
-#[inline]
-fn admits(hook: &Enabled, record: &Record) -> bool {
-    !hook.is_tested_late || hook.filter.admits(record.kind, record.runtime)
+    record.scope & hook.bit != 0
+        && record.epoch >= hook.epoch
+        && (!hook.is_tested_late || hook.filter.admits(record.kind, record.runtime))
 }
 
 /// Says whether `hook` hears of this resource, which is born; one that attached late is first told
@@ -177,7 +175,7 @@ fn admits(hook: &Enabled, record: &Record) -> bool {
 fn is_told(hook: &Enabled, emission: &Emission<'_>) -> bool {
     let record = emission.record;
     if record.epoch >= hook.epoch {
-        return record.scope & hook.bit != 0 && admits(hook, record);
+        return follows(hook, record);
     }
     hook.filter.attach_existing
         && hook.filter.admits(record.kind, record.runtime)

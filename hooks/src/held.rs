@@ -20,8 +20,8 @@
 //! # Memory ordering
 //!
 //! The Acquire of the last looker's count down, and of `end`, pairs with the Release of every count
-//! down before it: the frame is taken out after all have read it. The Acquire of a look pairs with
-//! nothing: what makes the resource known to the looker makes its frame visible.
+//! down before it: the frame is taken out after all have read it. To be counted is Relaxed: what makes
+//! the resource known to the looker makes its frame visible.
 
 #![allow(unsafe_code, reason = "island: a frame that is read while it may be taken out")]
 
@@ -83,7 +83,7 @@ impl Held {
             let is_open = now & ENDED == 0 && now / LOOKER < LOOKERS_MAX;
             is_open.then_some(now + LOOKER)
         };
-        lookers.0.fetch_update(Ordering::Acquire, Ordering::Relaxed, count).ok()?;
+        lookers.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).ok()?;
         // SAFETY: by H2 the word counts us, so by H1 nobody writes.
         let copy = unsafe { &*self.0.get() }.clone();
         let before = lookers.0.fetch_sub(LOOKER, Ordering::AcqRel);

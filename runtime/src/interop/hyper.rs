@@ -154,36 +154,6 @@ mod both {
         }
     }
 
-    impl<T: tokio::io::AsyncWrite + Unpin> rt::Write for TokioIo<T> {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            data: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.inner).poll_write(cx, data)
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.inner).poll_flush(cx)
-        }
-
-        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.inner).poll_shutdown(cx)
-        }
-
-        fn is_write_vectored(&self) -> bool {
-            self.inner.is_write_vectored()
-        }
-
-        fn poll_write_vectored(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            data: &[io::IoSlice<'_>],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.inner).poll_write_vectored(cx, data)
-        }
-    }
-
     impl<T: rt::Read + Unpin> tokio::io::AsyncRead for TokioIo<T> {
         fn poll_read(
             mut self: Pin<&mut Self>,
@@ -195,35 +165,49 @@ mod both {
         }
     }
 
-    impl<T: rt::Write + Unpin> tokio::io::AsyncWrite for TokioIo<T> {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            data: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.inner).poll_write(cx, data)
-        }
+    /// Both traits have the same methods.
+    macro_rules! write_as {
+        ($trait:path, $inner:path) => {
+            impl<T: $inner + Unpin> $trait for TokioIo<T> {
+                fn poll_write(
+                    mut self: Pin<&mut Self>,
+                    cx: &mut Context<'_>,
+                    data: &[u8],
+                ) -> Poll<io::Result<usize>> {
+                    Pin::new(&mut self.inner).poll_write(cx, data)
+                }
 
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.inner).poll_flush(cx)
-        }
+                fn poll_flush(
+                    mut self: Pin<&mut Self>,
+                    cx: &mut Context<'_>,
+                ) -> Poll<io::Result<()>> {
+                    Pin::new(&mut self.inner).poll_flush(cx)
+                }
 
-        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.inner).poll_shutdown(cx)
-        }
+                fn poll_shutdown(
+                    mut self: Pin<&mut Self>,
+                    cx: &mut Context<'_>,
+                ) -> Poll<io::Result<()>> {
+                    Pin::new(&mut self.inner).poll_shutdown(cx)
+                }
 
-        fn is_write_vectored(&self) -> bool {
-            self.inner.is_write_vectored()
-        }
+                fn is_write_vectored(&self) -> bool {
+                    self.inner.is_write_vectored()
+                }
 
-        fn poll_write_vectored(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            data: &[io::IoSlice<'_>],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.inner).poll_write_vectored(cx, data)
-        }
+                fn poll_write_vectored(
+                    mut self: Pin<&mut Self>,
+                    cx: &mut Context<'_>,
+                    data: &[io::IoSlice<'_>],
+                ) -> Poll<io::Result<usize>> {
+                    Pin::new(&mut self.inner).poll_write_vectored(cx, data)
+                }
+            }
+        };
     }
+
+    write_as!(rt::Write, tokio::io::AsyncWrite);
+    write_as!(tokio::io::AsyncWrite, rt::Write);
 }
 
 macro_rules! read {
