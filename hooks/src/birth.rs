@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::panic::Location;
 
 use crate::current::{self, Here, MadeHere};
+use crate::digest;
 use crate::filter::Newborn;
 use crate::frame::Frame;
 use crate::held::{Held, Lookers};
@@ -253,7 +254,7 @@ impl Family<'_> {
     #[inline(never)]
     fn decide(&self) -> (u32, u32, u32) {
         if !current::is_telling() && self.parent.is_none_or(|parent| parent.hidden() == 0) {
-            if let Some(digest) = registry::digest() {
+            if let Some(digest) = digest::current() {
                 let scope = digest.scope(self.kind, self.runtime, self.creator, self.is_flow_root);
                 if let Some(scope) = scope {
                     return (scope, digest.epoch, 0);

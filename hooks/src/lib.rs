@@ -63,6 +63,7 @@ mod birth; // how a record is made
 mod hook; // what listens
 mod filter; // to what it listens
 mod registry; // who listens now
+mod digest; // what that says about newborns
 mod fault; // what happens when a listener panics
 mod resource; // what a listener is shown
 mod emit; // one function per event

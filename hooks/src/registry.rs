@@ -40,13 +40,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
+use crate::digest;
 use crate::events::{Event, Events};
 use crate::fault::{self, Fault};
-use crate::filter::{Cause, EnableError, Filter, Newborns};
+use crate::filter::{Cause, EnableError, Filter};
 use crate::hook::AsyncHook;
-use crate::id::RuntimeId;
-use crate::kind::Kind;
-use crate::record::Record;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, global, per_thread};
 
 /// So many hooks can be enabled at once: one bit each in every record.
@@ -76,26 +74,15 @@ impl Enabled {
 /// The hooks that are enabled, in the order in which they were.
 #[derive(Clone)]
 pub(crate) struct HookSet {
-    version: u64,
+    pub(crate) version: u64,
     pub(crate) epoch: u32,
     pub(crate) hooks: Vec<Arc<Enabled>>,
 }
 
 impl HookSet {
     /// Returns the slots of the hooks that are so.
-    fn slots(&self, are: impl Fn(&Enabled) -> bool) -> u32 {
+    pub(crate) fn slots(&self, are: impl Fn(&Enabled) -> bool) -> u32 {
         self.hooks.iter().filter(|hook| are(hook)).fold(0, |slots, hook| slots | hook.bit)
-    }
-
-    /// Returns the slots of the hooks that take every newborn of this kind.
-    fn taking(&self, kind: Option<Kind>) -> u32 {
-        self.slots(|hook| match hook.filter.newborns() {
-            Newborns::Every => true,
-            Newborns::OfKinds => {
-                kind.is_some_and(|kind| hook.filter.admits(kind, hook.filter.runtime))
-            }
-            Newborns::Drawn | Newborns::Asked => false,
-        })
     }
 }
 
@@ -126,96 +113,6 @@ global! {
 per_thread! {
     /// This thread's copy of the list. Taken out while it is looked at.
     COPY: Cell<Option<Rc<HookSet>>> = Cell::new(None);
-    /// What of the last copy a birth needs to know.
-    DIGEST: Cell<Digest> = Cell::new(Digest::NONE);
-    /// The slots of the hooks that take every newborn of a kind, by its number, where some take
-    /// some kinds only.
-    OF_KINDS: [Cell<u32>; KINDS_LISTED] = [const { Cell::new(0) }; KINDS_LISTED];
-}
-
-/// A birth of one of so many kinds need not ask hooks that follow some kinds.
-const KINDS_LISTED: usize = 64;
-
-/// What a list says about newborns without a look at each hook.
-#[derive(Clone, Copy)]
-pub(crate) struct Digest {
-    version: u64,
-    pub(crate) epoch: u32,
-    /// The slots of the hooks that take every newborn.
-    every: u32,
-    /// Whether a hook takes those of some kinds: then [`OF_KINDS`] says which hooks take a newborn.
-    has_kinds: bool,
-    /// The slots of the hooks among these that take what belongs to `runtime`, and to no other.
-    bound: u32,
-    runtime: Option<RuntimeId>,
-    /// The slots of the hooks that draw at flow roots.
-    drawing: u32,
-    /// Whether a hook wants to look at each newborn.
-    is_partial: bool,
-}
-
-impl Digest {
-    /// Of no list: none has this version.
-    const NONE: Digest = Digest {
-        version: u64::MAX,
-        epoch: 0,
-        every: 0,
-        has_kinds: false,
-        bound: 0,
-        runtime: None,
-        drawing: 0,
-        is_partial: true,
-    };
-
-    fn of(list: &HookSet) -> Digest {
-        let are = |hook: &Enabled, newborns| hook.filter.newborns() == newborns;
-        let drawing = list.slots(|hook| are(hook, Newborns::Drawn));
-        let asked = list.slots(|hook| are(hook, Newborns::Asked));
-        let is_bound = |hook: &Enabled| hook.filter.runtime.is_some();
-        let bound = list.slots(is_bound) & !drawing;
-        let mut runtimes = list.hooks.iter().filter_map(|hook| hook.filter.runtime);
-        let runtime = runtimes.next();
-        let is_of_one = runtimes.all(|other| Some(other) == runtime);
-        Digest {
-            version: list.version,
-            epoch: list.epoch,
-            every: list.slots(|hook| are(hook, Newborns::Every)),
-            has_kinds: list.slots(|hook| are(hook, Newborns::OfKinds)) != 0,
-            bound,
-            runtime,
-            drawing,
-            is_partial: asked != 0 || !is_of_one,
-        }
-    }
-
-    /// Returns which hooks follow a newborn, if that can be said without asking them: what draws
-    /// follows what is no flow root just if it follows the creator.
-    #[inline]
-    pub(crate) fn scope(
-        &self,
-        kind: Kind,
-        runtime: Option<RuntimeId>,
-        creator: Option<&Record>,
-        is_flow_root: bool,
-    ) -> Option<u32> {
-        if self.is_partial {
-            return None;
-        }
-        let mut every = self.every;
-        if self.has_kinds {
-            every = OF_KINDS.with(|slots| slots.get(kind.index()).map(Cell::get))?;
-        }
-        if runtime != self.runtime {
-            every &= !self.bound;
-        }
-        if self.drawing == 0 {
-            return Some(every);
-        }
-        // Bits of a creator that is older than a hook speak of an earlier hook in its slot.
-        let is_known = creator.is_none_or(|creator| creator.epoch >= self.epoch);
-        let inherited = creator.map_or(0, |creator| creator.scope & self.drawing);
-        (is_known && !is_flow_root).then_some(every | inherited)
-    }
 }
 
 impl Registry {
@@ -358,28 +255,14 @@ pub(crate) fn hooks() -> Rc<HookSet> {
 #[cold]
 fn renew() -> Rc<HookSet> {
     let list = REGISTRY.copy();
-    digest_of(&list);
+    digest::note(&list);
     Rc::new(list)
 }
 
-/// Notes for this thread what births need to know of a list.
-fn digest_of(list: &HookSet) {
-    let digest = Digest::of(list);
-    DIGEST.with(|place| place.set(digest));
-    if digest.has_kinds {
-        OF_KINDS.with(|places| {
-            for (index, place) in places.iter().enumerate() {
-                place.set(list.taking(Kind::at(index)));
-            }
-        });
-    }
-}
-
-/// Returns what the list says about newborns, if this thread has a copy of it as it is now.
+/// Says whether the list has this version now.
 #[inline]
-pub(crate) fn digest() -> Option<Digest> {
-    let digest = DIGEST.with(Cell::get);
-    (digest.version == REGISTRY.version.load(Ordering::Relaxed)).then_some(digest)
+pub(crate) fn is_version(version: u64) -> bool {
+    version == REGISTRY.version.load(Ordering::Relaxed)
 }
 
 /// Lets go of this thread's copy, so that a hook that is disabled meanwhile can be freed.
@@ -389,62 +272,11 @@ pub(crate) fn rest() {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{DIGEST, HOOKS_MAX, KINDS_LISTED, Registry, digest_of};
+    use super::{HOOKS_MAX, Registry};
     use crate::events::Events;
-    use crate::filter::{Filter, Newborn};
+    use crate::filter::Filter;
     use crate::hook::Closures;
-    use crate::id::{AsyncId, RuntimeId};
-    use crate::kind::Kind;
-    use std::cell::Cell;
     use std::sync::Arc;
-
-    /// Whatever the digest answers, the hooks would have answered.
-    #[test]
-    fn a_digest_agrees_with_the_hooks_where_it_knows() {
-        let runtimes = [1, 2].map(RuntimeId::from_u32);
-        let kinds = [Kind::TIMER, Kind::TASK, Kind::at(KINDS_LISTED + 1).expect("it has a number")];
-        let mut filters = Vec::new();
-        for kinds in [None, Some(vec![kinds[0]]), Some(vec![kinds[1], kinds[2]])] {
-            for runtime in [None, runtimes[0], runtimes[1]] {
-                for sample in [None, Some(1.0)] {
-                    let kinds = kinds.clone();
-                    filters.push(Filter { kinds, runtime, sample, ..Filter::default() });
-                }
-            }
-        }
-        let (mut known, mut unknown) = (0, 0);
-        for pair in filters.iter().flat_map(|one| filters.iter().map(move |other| [one, other])) {
-            let registry = Registry::new();
-            for filter in pair {
-                let hook = Arc::new(Closures::default());
-                registry.enable(hook, Events::ALL, filter.clone()).expect("there is room");
-            }
-            let list = registry.copy();
-            digest_of(&list);
-            let digest = DIGEST.with(Cell::get);
-            for (kind, runtime) in
-                kinds.iter().flat_map(|kind| [None, runtimes[0]].map(|runtime| (*kind, runtime)))
-            {
-                let newborn = Newborn {
-                    id: AsyncId::next(),
-                    kind,
-                    runtime,
-                    creator: None,
-                    is_flow_root: false,
-                    creator_is_followed: None,
-                };
-                match digest.scope(kind, runtime, None, false) {
-                    Some(scope) => {
-                        let follow = list.slots(|hook| hook.filter.follows(&newborn, hook.epoch));
-                        assert_eq!(scope, follow, "{pair:?} {kind:?} {runtime:?}");
-                        known += 1;
-                    }
-                    None => unknown += 1,
-                }
-            }
-        }
-        assert!(known > unknown, "{known} and {unknown}");
-    }
 
     #[test]
     fn a_registry_that_has_run_out_of_epochs_or_slots_says_so() {
